@@ -1,0 +1,68 @@
+// apiserver: spawns the api actors and the HTTPS front over one raft group.
+// Owner:  the node supervisor; stop() before the actor system goes.
+// Units:  ports; addresses as text; CIDR as text.
+// Errors: port in use, bad CIDR, unusable keys: one sentence that says what to do.
+// Source: ours; Kubernetes API level 1.32.
+#pragma once
+
+#include "actors/apiserver/node_directory.hpp"
+#include "actors/protocol.hpp"
+#include "net/tls/pki.hpp"
+
+#include <caf/fwd.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace troupe {
+
+class actor_board;
+
+struct api_options {
+  std::string listen_address = "0.0.0.0";
+  std::uint16_t port = 6443; // 0: ephemeral, for tests
+  /// What Endpoints default/kubernetes carries; pods reach the API there.
+  std::string advertise_address = "127.0.0.1";
+  std::string node_name;
+  std::string service_cidr = "10.96.0.0/16";
+  std::uint16_t node_port_first = 30000, node_port_last = 32767;
+  std::string cluster_domain = "cluster.local";
+  unsigned io_threads = 2;
+  unsigned api_actors = 2;
+  bool anonymous = true;
+
+  std::shared_ptr<const tls::pki> pki;
+  raft_actor raft;
+  std::shared_ptr<store::published> state;
+  std::shared_ptr<store::watch_hub> hub;
+  std::shared_ptr<node_directory> nodes;
+  std::shared_ptr<actor_board> board; // may be null
+  /// More checks of /readyz, by name: empty string when fine, else the reason. May be empty.
+  std::vector<std::pair<std::string, std::function<std::string()>>> ready_checks;
+  /// Text appended to /metrics (Prometheus exposition). May be empty.
+  std::function<std::string()> more_metrics;
+};
+
+class api_server {
+public:
+  virtual ~api_server() = default;
+  /// Stops the front (no new requests, open ones cut), then the actors. Idempotent; any thread.
+  virtual void stop() = 0;
+  virtual std::uint16_t port() const noexcept = 0;
+  /// Serves with renewed certificates from now on; open connections keep theirs.
+  virtual result<void> reload(const tls::pki& renewed) = 0;
+  /// True once the bootstrap objects are there.
+  virtual bool ready() const noexcept = 0;
+};
+
+struct api_handles {
+  api_actor api;
+  std::uint16_t port = 0;
+  std::shared_ptr<api_server> server;
+};
+
+result<api_handles> spawn_apiserver(caf::actor_system& sys, api_options options);
+
+} // namespace troupe
