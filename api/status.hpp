@@ -24,6 +24,13 @@ struct cause {
 using field_errors = std::vector<cause>;
 
 struct status {
+  // Declared so that status is no aggregate: otherwise any int would convert to it inside result<int>.
+  status() = default;
+  status(int code_, std::string reason_, std::string message_)
+      : code(code_), reason(std::move(reason_)), message(std::move(message_)) {}
+  /// "No error" where a member must say so: code 0.
+  static status none() { return {0, {}, {}}; }
+
   int code = 500;
   std::string reason = "InternalError";
   std::string message;

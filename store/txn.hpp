@@ -37,7 +37,7 @@ struct put {
 };
 
 /// A delete emits a DELETED event whose object is the last state with the deletion's resourceVersion.
-/// When `last` is not empty it is that last state (with rv_offset as in put); otherwise apply rewrites the stored one.
+/// Apply rewrites the stored bytes for that. Erasing what does not exist changes nothing and is no error.
 struct erase {
   object_key key;
 };
@@ -58,12 +58,20 @@ struct txn_result {
   std::size_t failed_compare = 0;   // index of the first compare that did not hold
   object_ptr current;               // what that key holds now (null: absent)
   /// Set (code != 0) when the fate is not an ordinary one: no leader, disk full, shutting down.
-  status error{.code = 0, .reason = {}, .message = {}, .name = {}, .group = {}, .kind = {}, .uid = {}, .causes = {},
-               .retry_after_s = 0, .continue_token = {}};
+  status error = status::none();
+};
 };
 
 /// Serializes an object so that apply can splice the revision in: sets metadata.resourceVersion to "" and
 /// returns the bytes and the offset between the quotes.
 std::pair<std::string, std::size_t> encode_for_put(json::value& doc);
+
+/// `bytes` with the decimal `rev` inserted at `offset`; unchanged when offset is npos.
+std::string splice_revision(std::string_view bytes, std::size_t offset, revision rev);
+/// The bytes of `last` with its resourceVersion replaced by `rev`.
+std::string respliced(const object& last, revision rev);
+
+/// What a proposal must satisfy before it enters the log: sizes, counts, keys named, no key written twice.
+result<void> check(const txn& t);
 
 } // namespace troupe::store

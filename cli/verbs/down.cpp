@@ -1,0 +1,51 @@
+// `troupe down`: stops what `up` started; with --purge also removes all traces.
+#include "actors/node/node.hpp"
+#include "cli/process.hpp"
+#include "cli/verbs.hpp"
+
+#include <boost/program_options.hpp>
+
+#include <filesystem>
+#include <iostream>
+
+namespace troupe::cli {
+
+namespace po = boost::program_options;
+
+namespace {
+constexpr std::chrono::seconds stop_grace{30};
+}
+
+int verb_down(const args& words) {
+  std::string data_dir;
+  bool purge = false;
+  po::options_description desc("usage: troupe down [--data-dir DIR] [--purge]\noptions");
+  desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()), "where state is kept")(
+    "purge", po::bool_switch(&purge), "also remove containers, network rules, mounts and data")("help,h", "this text");
+  try {
+    po::variables_map vm;
+    po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);
+    if (vm.count("help")) {
+      std::cout << desc;
+      return 0;
+    }
+    po::notify(vm);
+  } catch (const po::error& e) {
+    return complain(std::string{e.what()} + "; see troupe down --help", 2);
+  }
+  data_dir = std::filesystem::absolute(data_dir).lexically_normal();
+  if (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
+
+  for (const auto& name : nodes_in(data_dir)) {
+    const auto pid = running_pid(data_dir + "/" + name);
+    if (!pid) continue;
+    if (auto stopped = stop_process(*pid, stop_grace); !stopped) return complain(stopped.error().message);
+    std::cout << "node " << name << " stopped\n";
+  }
+  if (!purge) return 0;
+  if (auto gone = node::purge_data_dir(data_dir); !gone) return complain(gone.error().message);
+  std::cout << "removed everything of " << data_dir << "\n";
+  return 0;
+}
+
+} // namespace troupe::cli
