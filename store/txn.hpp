@@ -60,7 +60,6 @@ struct txn_result {
   /// Set (code != 0) when the fate is not an ordinary one: no leader, disk full, shutting down.
   status error = status::none();
 };
-};
 
 /// Serializes an object so that apply can splice the revision in: sets metadata.resourceVersion to "" and
 /// returns the bytes and the offset between the quotes.
