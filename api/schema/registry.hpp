@@ -25,17 +25,17 @@ enum class form : std::uint8_t {
   boolean,
   int32,
   int64,
-  number,        // double
-  bytes,         // base64 string
-  any,           // any JSON value
-  object,        // any JSON object
-  structure,     // a type with fields
+  number,    // double
+  bytes,     // base64 string
+  any,       // any JSON value
+  object,    // any JSON object
+  structure, // a type with fields
   quantity,
   int_or_string,
   time,
   microtime,
   duration,
-  json_object,   // RawExtension, FieldsV1, Patch
+  json_object, // RawExtension, FieldsV1, Patch
   schema_or_array,
   schema_or_bool,
   schema_or_strings,
@@ -50,14 +50,14 @@ struct field {
   form what = form::string;
   const type* ref = nullptr; // for structure
   bool required = false;
-  bool pointer = false;      // nil differs from the zero value
-  bool emit = false;         // printed even when zero
-  bool gated_off = false;    // a feature gate that is off: the server drops the field
+  bool pointer = false;   // nil differs from the zero value
+  bool emit = false;      // printed even when zero
+  bool gated_off = false; // a feature gate that is off: the server drops the field
   bool deprecated = false;
   bool map_atomic = false;
   list_kind list = list_kind::atomic;
-  std::vector<std::string> keys;      // of list kind map
-  bool patch_merge = false;           // strategic merge patch
+  std::vector<std::string> keys; // of list kind map
+  bool patch_merge = false;      // strategic merge patch
   bool patch_retain_keys = false;
   std::string merge_key;
   std::optional<json::value> fallback; // static default
@@ -66,6 +66,7 @@ struct field {
   int pb = 0;
   std::vector<std::pair<std::string, int>> pb_inline; // see data README: message, number, ...
   bool pb_wrap = false;
+  bool map_of_lists = false; // shape::map whose values are lists of `what` (only strings so)
 };
 
 struct gvk {
@@ -80,8 +81,16 @@ struct type {
   std::vector<gvk> kinds;
   bool any_group = false; // option types of every group
   bool map_atomic = false;
-  json::value raw; // the entry as data (unions and the like)
+  json::value raw; // the entry as data without its fields (unions and the like)
   const field* find(std::string_view name) const noexcept;
+  /// Position in `fields`, or -1.
+  int index_of(std::string_view name) const noexcept;
+
+  // Facts worked out once, for the walkers.
+  std::string go_name;             // `DeploymentSpec`, as Go prints it in errors
+  std::vector<std::uint8_t> slots; // open hash of field positions + 1; 0 is empty
+  bool emits = false;              // has fields printed even when zero
+  bool has_defaults = false;       // this type or one below it has static or conditional defaults
 };
 
 struct subresource {
@@ -96,16 +105,16 @@ struct resource {
   std::vector<std::string> short_names, categories, verbs, field_selectors, immutable;
   bool namespaced = true;
   const type* body = nullptr;
-  bool stored = false;         // has storage; reviews and token requests do not
+  bool stored = false; // has storage; reviews and token requests do not
   std::string storage_group, storage_version;
   std::string storage_version_hash;
-  std::string name_rule;       // dns1123subdomain, dns1123label, dns1035label, pathsegment
+  std::string name_rule; // dns1123subdomain, dns1123label, dns1035label, pathsegment
   bool counts_generation = false;
   bool create_on_update = false;
   bool unconditional_update = false;
   bool delete_returns_object = false;
   bool graceful_delete = false;
-  bool has_status = false;     // has a status subresource
+  bool has_status = false; // has a status subresource
   std::string default_propagation = "Background";
   std::vector<subresource> subresources;
   /// Key of the table in the store: `pods`, `deployments.apps`; shared by all versions of one stored kind.
@@ -131,7 +140,8 @@ public:
   const type* find_kind(std::string_view group, std::string_view version, std::string_view kind) const noexcept;
   const resource* find(std::string_view group, std::string_view version, std::string_view plural) const noexcept;
   const resource* find_by_kind(std::string_view group, std::string_view version, std::string_view kind) const noexcept;
-  /// The resource of the preferred version for a name as people type it: plural, singular, short name or `plural.group`.
+  /// The resource of the preferred version for a name as people type it: plural, singular, short name or
+  /// `plural.group`.
   const resource* find_by_name(std::string_view name) const noexcept;
   std::span<const resource> resources() const noexcept;
   std::span<const group> groups() const noexcept;
