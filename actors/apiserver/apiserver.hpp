@@ -20,6 +20,16 @@ namespace troupe {
 
 class actor_board;
 
+/// A call of one of Troupe's own paths (/troupe/v1/…: actors, raft, images, log levels). Authorized like any
+/// non-resource path before it gets here. `done` may be called from any thread, once.
+struct own_call {
+  std::string method, path;
+  std::vector<std::pair<std::string, std::string>> query;
+  std::string body;
+  identity who;
+  std::function<void(response_ptr)> done;
+};
+
 struct api_options {
   std::string listen_address = "0.0.0.0";
   std::uint16_t port = 6443; // 0: ephemeral, for tests
@@ -43,6 +53,8 @@ struct api_options {
   std::vector<std::pair<std::string, std::function<std::string()>>> ready_checks;
   /// Text appended to /metrics (Prometheus exposition). May be empty.
   std::function<std::string()> more_metrics;
+  /// Answers /troupe/v1/…; when empty those paths are 404.
+  std::function<void(own_call)> own_paths;
 };
 
 class api_server {
