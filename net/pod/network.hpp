@@ -16,10 +16,11 @@
 namespace troupe::net {
 
 struct pod_network_config {
-  std::string bridge;      // e.g. troupe-<id>, at most 15 characters
-  std::string pod_cidr;    // 10.244.0.0/24
+  std::string bridge;       // e.g. troupe-<id>, at most 15 characters
+  std::string pod_cidr;     // 10.244.0.0/24
   std::string cluster_cidr; // 10.244.0.0/16: traffic to outside of it is masqueraded
-  std::string state_file;  // address leases, survives restart
+  std::string service_cidr; // 10.96.0.0/12: routed to the bridge, so that a host without default route reaches it
+  std::string state_file;   // address leases, survives restart
   std::string chain_prefix; // TROUPE-<ID>: chains or tables this makes for masquerade and forward
   int mtu = 1500;
 };

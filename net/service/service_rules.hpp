@@ -26,11 +26,11 @@ struct service_port {
   std::string protocol;            // tcp, udp, sctp
   std::string cluster_ip;          // empty: node port only
   std::uint16_t port = 0;
-  std::uint16_t node_port = 0;     // 0: none
+  std::uint16_t node_port = 0; // 0: none
   std::vector<std::string> external_ips;
-  int affinity_seconds = 0;        // 0: none (ClientIP otherwise)
+  int affinity_seconds = 0;                            // 0: none (ClientIP otherwise)
   bool internal_local = false, external_local = false; // traffic policies Local
-  std::vector<service_endpoint> endpoints; // ready ones
+  std::vector<service_endpoint> endpoints;             // ready ones
   friend bool operator==(const service_port&, const service_port&) = default;
 };
 
@@ -53,6 +53,7 @@ public:
 std::unique_ptr<service_proxy> make_iptables_proxy(const proxy_config&);
 std::unique_ptr<service_proxy> make_nftables_proxy(const proxy_config&);
 /// nftables where the kernel has it, else iptables.
-std::unique_ptr<service_proxy> make_service_proxy(const proxy_config&, std::string_view mode /* auto|iptables|nftables */);
+std::unique_ptr<service_proxy> make_service_proxy(const proxy_config&,
+                                                  std::string_view mode /* auto|iptables|nftables */);
 
 } // namespace troupe::net
