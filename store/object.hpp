@@ -33,11 +33,13 @@ struct object_meta {
 object_meta make_meta(const json::value& doc);
 
 struct object {
-  std::string ns;   // empty for cluster scope
+  std::string ns; // empty for cluster scope
   std::string name;
   std::string bytes;
   revision mod = 0;     // revision of the last write: metadata.resourceVersion
   revision created = 0; // revision of the creation
+  /// Where the digits of metadata.resourceVersion begin in `bytes`; npos: the document carries none.
+  std::size_t rv_offset = std::string::npos;
 
   /// Parsed on first use, then shared; thread-safe.
   const object_meta& meta() const;
@@ -46,7 +48,7 @@ struct object {
 
 private:
   mutable std::once_flag once_;
-  mutable object_meta meta_;
+  mutable std::unique_ptr<const object_meta> meta_; // on the heap: most objects are never asked
 };
 
 using object_ptr = std::shared_ptr<const object>;

@@ -52,11 +52,11 @@ struct txn {
 
 struct txn_result {
   bool ok = false;
-  revision rev = 0;                 // revision of this txn when ok, else the current one
-  std::vector<object_ptr> written;  // one per put, in order, when ok
-  std::vector<object_ptr> erased;   // last states, one per erase that existed, in order
-  std::size_t failed_compare = 0;   // index of the first compare that did not hold
-  object_ptr current;               // what that key holds now (null: absent)
+  revision rev = 0;                // revision of this txn when ok, else the current one
+  std::vector<object_ptr> written; // one per put, in order, when ok
+  std::vector<object_ptr> erased;  // last states, one per erase that existed, in order
+  std::size_t failed_compare = 0;  // index of the first compare that did not hold
+  object_ptr current;              // what that key holds now (null: absent)
   /// Set (code != 0) when the fate is not an ordinary one: no leader, disk full, shutting down.
   status error = status::none();
 };

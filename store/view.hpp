@@ -22,8 +22,8 @@ public:
   virtual object_ptr get(std::string_view table, std::string_view ns, std::string_view name) const = 0;
   /// Visits objects in (namespace, name) byte order. `ns` empty: all namespaces. Starts behind (after_ns, after_name)
   /// when after_name is not empty. Stops when `fn` returns false.
-  virtual void scan(std::string_view table, std::string_view ns, std::string_view after_ns,
-                    std::string_view after_name, const std::function<bool(const object_ptr&)>& fn) const = 0;
+  virtual void scan(std::string_view table, std::string_view ns, std::string_view after_ns, std::string_view after_name,
+                    const std::function<bool(const object_ptr&)>& fn) const = 0;
   /// Number of objects in the table (whole table when ns is empty, else that namespace, counted).
   virtual std::size_t count(std::string_view table, std::string_view ns) const = 0;
   virtual std::vector<std::string> tables() const = 0;
