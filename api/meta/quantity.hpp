@@ -1,6 +1,6 @@
 // quantity: an amount such as `1500m`, `1.5Gi` or `2e3`, exact down to 10^-9.
 // Owner:  nobody; plain value.
-// Units:  nano-units in 128 bits; binary amounts are capped at 2^63-1, decimal ones at 10^29.
+// Units:  nano-units in 128 bits; binary amounts are capped at 2^63-1, decimal ones at 10^28.
 // Errors: errors::bad_request with the text kube-apiserver gives.
 // Source: k8s API section 8; apimachinery resource.Quantity.
 #pragma once
