@@ -1,0 +1,182 @@
+#include "cli/client/https_client.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+
+#include <poll.h>
+
+namespace troupe::cli {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using tls_stream = beast::ssl_stream<beast::tcp_stream>;
+
+namespace {
+constexpr std::chrono::seconds connect_timeout{5};
+constexpr std::chrono::seconds call_timeout{60};
+constexpr std::uint64_t answer_bytes_max = 512ULL << 20;
+constexpr std::size_t piece_bytes = 64 * 1024;
+} // namespace
+
+struct https_client::impl {
+  explicit impl(kubeconfig c) : config(std::move(c)) {}
+
+  kubeconfig config;
+  asio::io_context ioc;
+  asio::ssl::context tls{asio::ssl::context::tls_client};
+  bool tls_ready = false;
+  std::unique_ptr<tls_stream> stream;
+  beast::flat_buffer buffer;
+
+  status unreachable(const std::string& why) const {
+    return errors::unavailable("cannot reach the API at " + config.host + ":" + config.port + ": " + why +
+                               "; is the node running? (troupe up)");
+  }
+
+  result<void> prepare_tls() {
+    if (tls_ready) return {};
+    beast::error_code ec;
+    if (config.skip_verify) {
+      tls.set_verify_mode(asio::ssl::verify_none);
+    } else {
+      tls.set_verify_mode(asio::ssl::verify_peer);
+      if (!config.ca_pem.empty()) tls.add_certificate_authority(asio::buffer(config.ca_pem), ec);
+    }
+    if (!ec && !config.cert_pem.empty()) tls.use_certificate_chain(asio::buffer(config.cert_pem), ec);
+    if (!ec && !config.key_pem.empty())
+      tls.use_private_key(asio::buffer(config.key_pem), asio::ssl::context::pem, ec);
+    if (ec) return errors::bad_request("the kubeconfig's certificates cannot be used: " + ec.message());
+    tls_ready = true;
+    return {};
+  }
+
+  /// Runs the handlers of one asynchronous step; beast's timer ends it when it takes too long.
+  void run() {
+    ioc.restart();
+    ioc.run();
+  }
+
+  result<void> connect() {
+    if (stream) return {};
+    if (auto r = prepare_tls(); !r) return r;
+    beast::error_code ec;
+    asio::ip::tcp::resolver resolver{ioc};
+    const auto found = resolver.resolve(config.host, config.port, ec);
+    if (ec) return unreachable(ec.message());
+    auto made = std::make_unique<tls_stream>(ioc, tls);
+    if (!config.skip_verify) made->set_verify_callback(asio::ssl::host_name_verification(config.host));
+    beast::get_lowest_layer(*made).expires_after(connect_timeout);
+    beast::get_lowest_layer(*made).async_connect(found, [&](beast::error_code e, const auto&) { ec = e; });
+    run();
+    if (ec) return unreachable(ec.message());
+    beast::get_lowest_layer(*made).socket().set_option(asio::ip::tcp::no_delay(true), ec);
+    made->async_handshake(asio::ssl::stream_base::client, [&](beast::error_code e) { ec = e; });
+    run();
+    if (ec) return unreachable("TLS: " + ec.message());
+    stream = std::move(made);
+    buffer.clear();
+    return {};
+  }
+
+  http::request<http::string_body> make(const http_call& c) const {
+    http::request<http::string_body> req{http::string_to_verb(c.method), c.target, 11};
+    req.set(http::field::host, config.host + ":" + config.port);
+    req.set(http::field::user_agent, "actor-shell");
+    req.set(http::field::accept, c.accept);
+    if (!config.token.empty()) req.set(http::field::authorization, "Bearer " + config.token);
+    if (!c.content_type.empty()) req.set(http::field::content_type, c.content_type);
+    req.body() = c.body;
+    req.prepare_payload();
+    return req;
+  }
+
+  beast::error_code send(const http::request<http::string_body>& req) {
+    beast::error_code ec;
+    beast::get_lowest_layer(*stream).expires_after(call_timeout);
+    http::async_write(*stream, req, [&](beast::error_code e, std::size_t) { ec = e; });
+    run();
+    return ec;
+  }
+};
+
+https_client::https_client(kubeconfig config) : impl_(std::make_unique<impl>(std::move(config))) {}
+https_client::~https_client() = default;
+const kubeconfig& https_client::config() const noexcept { return impl_->config; }
+
+result<http_answer> https_client::call(const http_call& c) {
+  // A kept connection may have been closed by the server meanwhile: one fresh attempt, for reads only once sent.
+  for (int attempt = 0;; ++attempt) {
+    const bool fresh = !impl_->stream;
+    if (auto r = impl_->connect(); !r) return r.error();
+    auto ec = impl_->send(impl_->make(c));
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(answer_bytes_max);
+    if (!ec) {
+      beast::get_lowest_layer(*impl_->stream).expires_after(call_timeout);
+      http::async_read(*impl_->stream, impl_->buffer, parser, [&](beast::error_code e, std::size_t) { ec = e; });
+      impl_->run();
+    }
+    if (ec) {
+      impl_->stream.reset();
+      const bool again = !fresh && attempt == 0 && (c.method == "GET" || !parser.got_some());
+      if (again) continue;
+      return impl_->unreachable(ec.message());
+    }
+    const auto& m = parser.get();
+    http_answer out{static_cast<int>(m.result_int()), std::string{m[http::field::content_type]}, m.body()};
+    if (!m.keep_alive()) impl_->stream.reset();
+    return out;
+  }
+}
+
+result<int> https_client::stream(const http_call& c, const std::function<bool(std::string_view)>& piece, int stop_fd) {
+  impl_->stream.reset();
+  if (auto r = impl_->connect(); !r) return r.error();
+  auto ec = impl_->send(impl_->make(c));
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(boost::none);
+  auto& lowest = beast::get_lowest_layer(*impl_->stream);
+  lowest.expires_never();
+  if (!ec) http::read_header(*impl_->stream, impl_->buffer, parser, ec);
+  if (ec) {
+    impl_->stream.reset();
+    return impl_->unreachable(ec.message());
+  }
+  const int code = static_cast<int>(parser.get().result_int());
+  std::string chunk(piece_bytes, '\0');
+  bool wanted = true;
+  while (wanted && !parser.is_done()) {
+    if (stop_fd >= 0 && impl_->buffer.size() == 0 && SSL_pending(impl_->stream->native_handle()) == 0) {
+      pollfd p[2] = {{stop_fd, POLLIN, 0}, {static_cast<int>(lowest.socket().native_handle()), POLLIN, 0}};
+      ::poll(p, 2, -1);
+      if (p[0].revents) break;
+    }
+    parser.get().body().data = chunk.data();
+    parser.get().body().size = chunk.size();
+    parser.get().body().more = true;
+    http::read_some(*impl_->stream, impl_->buffer, parser, ec);
+    if (ec == http::error::need_buffer) ec = {};
+    const auto got = chunk.size() - parser.get().body().size;
+    if (got) wanted = piece({chunk.data(), got});
+    if (ec) break;
+  }
+  impl_->stream.reset();
+  return code;
+}
+
+std::string explain(const http_answer& a) {
+  boost::system::error_code ec;
+  const auto doc = json::parse(a.body, ec);
+  if (!ec)
+    if (auto m = jq::str(doc, {"message"}); !m.empty()) return std::string{m};
+  if (!a.body.empty() && a.body.size() < 400) return a.body;
+  return "HTTP " + std::to_string(a.code);
+}
+
+} // namespace troupe::cli
