@@ -27,7 +27,7 @@ public:
 
 private:
   struct impl;
-  std::unique_ptr<impl> impl_;
+  std::shared_ptr<impl> impl_; // answers in flight hold it weakly
 };
 
 } // namespace troupe
