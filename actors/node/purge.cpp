@@ -1,0 +1,69 @@
+// Removes what a data dir's nodes left on the host, and the data itself: `troupe down --purge`.
+#include "actors/node/cluster_identity.hpp"
+#include "actors/node/node.hpp"
+#include "actors/proxy/proxy_actor.hpp"
+#include "net/pod/network.hpp"
+#include "runtime/engine.hpp"
+
+#include <filesystem>
+#include <unistd.h>
+
+namespace troupe::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A node's directory is known by its lock file; anything else in the data dir is not ours to remove.
+std::vector<std::string> node_names(const std::string& data_dir) {
+  std::vector<std::string> out;
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(data_dir, ec))
+    if (entry.is_directory(ec) && fs::exists(entry.path() / "lock", ec)) out.push_back(entry.path().filename());
+  return out;
+}
+
+result<void> remove_tree(const fs::path& p) {
+  std::error_code ec;
+  fs::remove_all(p, ec);
+  if (ec) return errors::bad_request("cannot remove " + p.string() + ": " + ec.message());
+  return {};
+}
+
+result<void> purge_host(const cluster_identity& cluster, const std::string& data_dir, const std::string& name) {
+  const auto layout = layout_of(data_dir, name, cluster);
+  if (auto r = runtime::purge({layout.containers_dir, layout.run_dir, layout.cgroup}); !r) return r;
+  net::pod_network_config wires;
+  wires.bridge = layout.bridge;
+  wires.pod_cidr = wires.cluster_cidr = cluster.pod_cidr;
+  wires.service_cidr = cluster.service_cidr;
+  wires.state_file = layout.node_dir + "/addresses.json";
+  wires.chain_prefix = "TROUPE-" + cluster.id;
+  return net::make_bridge_network(wires)->down();
+}
+
+} // namespace
+
+result<void> purge_data_dir(const std::string& data_dir) {
+  auto cluster = read_identity(data_dir);
+  if (!cluster && cluster.error().code != 404) return cluster.error();
+  const auto names = node_names(data_dir);
+  if (cluster) {
+    if (::geteuid() != 0) return errors::bad_request("--purge removes mounts and network rules, which needs root");
+    for (const auto& name : names)
+      if (auto r = purge_host(*cluster, data_dir, name); !r) return r;
+    if (auto r = remove_proxy_rules(cluster->id); !r) return r;
+    if (auto r = remove_tree(fs::path{"/run/troupe"} / cluster->id); !r) return r;
+    std::error_code ignored; // other clusters may still use it
+    fs::remove("/run/troupe", ignored);
+  }
+  for (const auto& name : names)
+    if (auto r = remove_tree(fs::path{data_dir} / name); !r) return r;
+  for (const char* own : {"pki", "cluster.json", "admin.kubeconfig"})
+    if (auto r = remove_tree(fs::path{data_dir} / own); !r) return r;
+  std::error_code ignored; // not empty: the user keeps something of his own there
+  fs::remove(data_dir, ignored);
+  return {};
+}
+
+} // namespace troupe::node
