@@ -31,6 +31,9 @@ result<field_validation> parse_field_validation(std::string_view word);
 result<std::vector<std::string>> conform(json::value& doc, const type& t, field_validation mode,
                                          std::span<const std::string> duplicates = {});
 
+/// `strict decoding error: unknown field "spec.foo", duplicate field "spec.bar"`, for patches that wrap it themselves.
+std::string strict_text(std::span<const std::string> texts);
+
 /// Puts the keys of every struct in the order of the schema; for documents that were changed after conform().
 void reorder(json::value& doc, const type& t);
 

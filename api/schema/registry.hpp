@@ -48,7 +48,7 @@ struct field {
   std::string name;
   shape how = shape::single;
   form what = form::string;
-  const type* ref = nullptr; // for structure
+  const type* ref = nullptr; // the named type, scalar ones too; only a structure has fields
   bool required = false;
   bool pointer = false;   // nil differs from the zero value
   bool emit = false;      // printed even when zero
@@ -89,8 +89,8 @@ struct type {
   // Facts worked out once, for the walkers.
   std::string go_name;             // `DeploymentSpec`, as Go prints it in errors
   std::vector<std::uint8_t> slots; // open hash of field positions + 1; 0 is empty
-  bool emits = false;              // has fields printed even when zero
-  bool has_defaults = false;       // this type or one below it has static or conditional defaults
+  std::uint64_t emit_mask = 0;     // bit i: fields[i] is printed even when zero
+  std::uint32_t id = 0;            // position in registry::types()
 };
 
 struct subresource {
@@ -144,6 +144,7 @@ public:
   /// `plural.group`.
   const resource* find_by_name(std::string_view name) const noexcept;
   std::span<const resource> resources() const noexcept;
+  /// The named groups in discovery order; core (`""`, preferred v1) is not among them.
   std::span<const group> groups() const noexcept;
   std::span<const type* const> types() const noexcept;
   /// The raw documents, for printers and RBAC bootstrap.
