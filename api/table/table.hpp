@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace troupe::table {
@@ -33,8 +34,6 @@ struct list_meta {
   std::string resource_version, continue_token;
   std::optional<std::int64_t> remaining;
 };
-
-struct definition;
 
 /// Writes one Table document row by row; parsed objects need not be kept.
 class table_writer {
