@@ -3,6 +3,7 @@
 #include "net/packet/netlink.hpp"
 #include "net/packet/netlink_attr.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
@@ -69,6 +70,10 @@ flow read_flow(const nlmsghdr* h) {
 bool matches(const flow& f, const stale_flow& s) {
   if (s.address != 0 && f.sent.destination != s.address) return false;
   if (s.port != 0 && f.sent.destination_port != s.port) return false;
+  if (!s.unless.empty()) {
+    auto answers = std::pair{f.answered.source, f.answered.source_port};
+    return std::find(s.unless.begin(), s.unless.end(), answers) == s.unless.end();
+  }
   if (s.backend == 0) return f.answered.source == f.sent.destination;
   return f.answered.source == s.backend && (s.backend_port == 0 || f.answered.source_port == s.backend_port);
 }

@@ -8,6 +8,7 @@
 #include "api/status.hpp"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace troupe::net {
@@ -19,6 +20,8 @@ struct stale_flow {
   std::uint16_t port = 0;
   std::uint32_t backend = 0;
   std::uint16_t backend_port = 0;
+  /// When not empty, `backend` is ignored: every flow that is answered by none of these is forgotten.
+  std::vector<std::pair<std::uint32_t, std::uint16_t>> unless = {};
 };
 
 /// Returns how many entries were removed.

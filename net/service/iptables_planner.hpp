@@ -48,6 +48,11 @@ std::string diff_iptables(const iptables_rules& held, const iptables_rules& want
 /// The same for the first call after a start.
 std::string reconcile_iptables(const iptables_kernel& held, const iptables_rules& wanted);
 
+/// Restore text that removes every Service chain of this cluster found in a save; empty when there is none.
+std::string removal_iptables(std::string_view table, std::string_view saved, const proxy_config&);
+
 std::string iptables_prefix(const proxy_config&); // TROUPE-<ID>-
+/// Whether the chain is one of the Service chains of this prefix (the pod network has others).
+bool is_service_chain(std::string_view chain, std::string_view prefix);
 
 } // namespace troupe::net

@@ -20,7 +20,7 @@ struct nft_chain {
   friend bool operator==(const nft_chain&, const nft_chain&) = default;
 };
 struct nft_set {
-  std::string declaration;                     // `map name { type …; }` without elements
+  std::string kind, declaration;               // `set` or `map`; `type …;` without elements
   std::map<std::string, std::string> elements; // key -> value; empty value in plain sets
   bool learned = false;                        // filled by packets (affinity): elements are not ours to change
   friend bool operator==(const nft_set&, const nft_set&) = default;

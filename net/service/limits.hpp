@@ -1,0 +1,20 @@
+// limits: named bounds of the service rules.
+// Owner:  -
+// Units:  stated per name.
+// Errors: -
+// Source: ours.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace troupe::net::limits {
+
+/// Above so many single changes a shared iptables chain is written anew: each deletion walks the chain.
+inline constexpr std::size_t chain_deltas_max = 200;
+/// Clients whose affinity one endpoint remembers.
+inline constexpr std::size_t affinity_clients_max = 65536;
+/// Packets to be masqueraded carry this bit between the NAT hooks; kube-proxy uses 0x4000.
+inline constexpr std::uint32_t masquerade_mark = 0x100000;
+
+} // namespace troupe::net::limits
