@@ -50,8 +50,8 @@ struct watch_window::table {
 
 class watch_window::handle final : public subscription {
 public:
-  handle(std::shared_ptr<table> t, const std::atomic<revision>& seen, std::function<void()> wake)
-      : table_(std::move(t)), seen_(seen) {
+  handle(std::shared_ptr<table> t, std::shared_ptr<const std::atomic<revision>> seen, std::function<void()> wake)
+      : table_(std::move(t)), seen_(std::move(seen)) {
     me_.wake = std::move(wake);
     std::lock_guard g(table_->waiters_lock);
     table_->waiters.push_back(&me_);
@@ -65,13 +65,13 @@ public:
   }
   void arm(revision cursor) override {
     std::lock_guard g(table_->waiters_lock);
-    me_.armed = !table_->has_after(cursor, seen_.load(std::memory_order_acquire));
+    me_.armed = !table_->has_after(cursor, seen_->load(std::memory_order_acquire));
     if (!me_.armed) me_.wake();
   }
 
 private:
   std::shared_ptr<table> table_;
-  const std::atomic<revision>& seen_;
+  std::shared_ptr<const std::atomic<revision>> seen_;
   waiter me_;
 };
 
@@ -80,7 +80,7 @@ watch_window::~watch_window() = default;
 
 void watch_window::start(revision floor, revision seen) {
   floor_.store(floor);
-  seen_.store(seen, std::memory_order_release);
+  seen_->store(seen, std::memory_order_release);
 }
 
 std::shared_ptr<watch_window::table> watch_window::find(std::string_view name) const {
@@ -151,7 +151,7 @@ void watch_window::append(const std::vector<change_record>& changes, revision se
     if (std::find(touched.begin(), touched.end(), t) == touched.end()) touched.push_back(std::move(t));
   }
   shrink_to_hub_limit();
-  seen_.store(seen, std::memory_order_release);
+  seen_->store(seen, std::memory_order_release);
   for (const auto& t : touched) {
     std::lock_guard g(t->waiters_lock);
     for (auto* w : t->waiters)
@@ -161,7 +161,7 @@ void watch_window::append(const std::vector<change_record>& changes, revision se
 
 pull_result watch_window::pull(std::string_view name, revision cursor, std::size_t limit) const {
   pull_result out;
-  const auto seen = seen_.load(std::memory_order_acquire); // before the events: all up to it are in
+  const auto seen = seen_->load(std::memory_order_acquire); // before the events: all up to it are in
   out.upto = std::max(cursor, seen);
   auto t = find(name);
   if (!t) {

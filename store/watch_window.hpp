@@ -39,7 +39,7 @@ public:
   std::unique_ptr<subscription> subscribe(std::string_view table, std::function<void()> wake) override;
 
   std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
-  revision seen() const noexcept { return seen_.load(std::memory_order_acquire); }
+  revision seen() const noexcept { return seen_->load(std::memory_order_acquire); }
 
 private:
   struct waiter;
@@ -54,7 +54,7 @@ private:
   const bounds bounds_;
   mutable std::shared_mutex tables_lock_;
   std::map<std::string, std::shared_ptr<table>, std::less<>> tables_;
-  std::atomic<revision> seen_{0};
+  std::shared_ptr<std::atomic<revision>> seen_ = std::make_shared<std::atomic<revision>>(0); // handles outlive the hub
   std::atomic<revision> floor_{0};
   std::atomic<std::size_t> bytes_{0};
 };

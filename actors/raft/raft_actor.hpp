@@ -19,6 +19,8 @@
 
 namespace troupe {
 
+class actor_board;
+
 struct raft_options {
   std::string data_dir; // made with mode 0700 when missing; holds nothing but the store
   /// Names the cluster the directory belongs to. Empty: take what the directory says; refused when that is new.
@@ -26,7 +28,8 @@ struct raft_options {
   store::member_id member{1};
   std::uint64_t disk_reserve_bytes = store::limits::disk_reserve_bytes;
   std::chrono::seconds retention = store::limits::retention_min;
-  std::uint64_t seed = 1; // of election jitter
+  std::uint64_t seed = 1;             // of election jitter
+  std::shared_ptr<actor_board> board; // may be null: then the actors do not appear in the live tree
 };
 
 struct raft_handles {

@@ -1,0 +1,331 @@
+#include "actors/raft/raft_core.hpp"
+
+#include "actors/raft/confchange.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::raft {
+
+namespace {
+constexpr std::size_t forwarded_reads_max = 4096; // beyond: answered as failed, the caller tries again
+}
+
+raft_core::raft_core(core_options options, core_state from)
+    : opt_(options), hard_(from.hard), durable_hard_(from.hard), handed_hard_(from.hard),
+      log_(from.base, std::move(from.log), std::max(from.applied, from.base.index)), config_(std::move(from.config)),
+      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v) {}
+
+effects raft_core::step(const event& e, instant now) {
+  now_ = std::max(now, now_); // a clock that steps back must not revive old deadlines
+  out_ = {};
+  const auto before = role_;
+  std::visit([this](const auto& x) { on(x); }, e);
+  finish_step();
+  out_.role_changed = role_ != before;
+  return std::move(out_);
+}
+
+void raft_core::finish_step() {
+  if (!persisting_) hand_out_persist();
+  out_.apply = log_.take_applicable();
+  out_.wake_at = next_deadline();
+}
+
+/// One persist at a time: what comes while it is out is the next group.
+void raft_core::hand_out_persist() {
+  waiting_.append = log_.hand_out(opt_.persist_entries_max, opt_.persist_bytes_max);
+  if (!waiting_.append.empty()) write_refused_ = false;
+  if (!hard_is_durable() && !write_refused_) waiting_.hard = hard_;
+  // Replies may rest on entries that did not fit into this group: keep them for the next.
+  std::vector<message> later;
+  if (!log_.all_handed()) later = std::exchange(waiting_.then_send, {});
+  const bool something = waiting_.hard || waiting_.install || !waiting_.append.empty() || !waiting_.chunks.empty() ||
+                         !waiting_.then_send.empty();
+  if (something) {
+    persisting_ = true;
+    handed_hard_ = hard_;
+    out_.persist = std::move(waiting_);
+  }
+  waiting_ = {};
+  waiting_.then_send = std::move(later);
+}
+
+instant raft_core::next_deadline() const {
+  if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_});
+  return promotable() ? election_at_ : instant::max();
+}
+
+void raft_core::send_as(member_id to, log_term term, message_body body, bool durable) {
+  message m{opt_.self, to, term, std::move(body)};
+  // Nobody may learn of a term or vote that a crash could make us forget (thesis 3.8).
+  if (durable || !hard_is_durable())
+    waiting_.then_send.push_back(std::move(m));
+  else
+    out_.send.push_back(std::move(m));
+}
+void raft_core::send(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), false); }
+void raft_core::send_durable(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), true); }
+
+// ---------------------------------------------------------------- events of the shell
+
+void raft_core::on(const begin&) {
+  arm_election();
+  if (alone()) campaign(false, false);
+}
+
+void raft_core::on(const tick&) {
+  if (role_ == role::leader) {
+    lead_tick();
+    return;
+  }
+  if (now_ < election_at_) return;
+  arm_election();
+  if (promotable()) campaign(true, false);
+}
+
+void raft_core::on(const persisted&) {
+  persisting_ = false;
+  durable_hard_ = handed_hard_;
+  log_.written();
+  if (role_ == role::leader) advance_commit();
+}
+
+void raft_core::on(const persist_failed&) {
+  if (!alone()) {
+    if (role_ == role::leader) become_follower(hard_.term, {});
+    return;
+  }
+  persisting_ = false;
+  write_refused_ = true;
+  const auto cut = log_.stable().next();
+  if (log_.last().index < cut) return;
+  log_.truncate(cut);
+  uncommitted_bytes_ = 0;
+  pending_change_ = std::min(pending_change_, log_.last().index);
+  out_.lost_from = cut;
+}
+
+void raft_core::on(const propose_entries& p) {
+  if (role_ != role::leader)
+    out_.refused = refusal::not_leader;
+  else if (transfer_to_)
+    out_.refused = refusal::transferring;
+  else if (uncommitted_bytes_ > opt_.uncommitted_bytes_max)
+    out_.refused = refusal::overloaded;
+  if (out_.refused != refusal::none || p.payloads.empty()) return;
+  out_.accepted = log_position{log_.last().index.next(), hard_.term};
+  for (const auto& payload : p.payloads)
+    append_own(entry_kind::change, payload);
+  replicate_all(false);
+}
+
+void raft_core::on(const change_members& c) {
+  std::string why;
+  if (role_ != role::leader)
+    out_.refused = refusal::not_leader;
+  else if (transfer_to_)
+    out_.refused = refusal::transferring;
+  else if (pending_change_ > log_.commit() || (!config_.outgoing.empty() && !c.change.steps.empty()))
+    out_.refused = refusal::change_pending;
+  else if (!changed(config_, c.change, why))
+    out_.refused = refusal::change_invalid;
+  if (out_.refused != refusal::none) return;
+  out_.accepted = append_own(entry_kind::members, std::make_shared<const std::string>(encode_change(c.change)));
+  pending_change_ = out_.accepted->index;
+  replicate_all(false);
+}
+
+void raft_core::on(const read_index& r) {
+  if (role_ == role::leader) {
+    queue_read(opt_.self, r.id);
+    return;
+  }
+  if (!leader_ || forwarded_reads_.size() >= forwarded_reads_max) {
+    out_.reads.push_back({r.id, {}, false});
+    return;
+  }
+  forwarded_reads_.push_back(r.id);
+  send(leader_, read_request{r.id});
+}
+
+void raft_core::on(const transfer_leadership& t) {
+  if (role_ != role::leader) {
+    out_.refused = refusal::not_leader;
+    return;
+  }
+  if (t.to == opt_.self || !is_voter(config_, t.to)) return;
+  transfer_to_ = t.to;
+  transfer_until_ = now_ + opt_.election_min;
+  drop_reads(); // the lease and any open round end here
+  if (progress_[t.to].match == log_.last().index)
+    send(t.to, timeout_now{});
+  else
+    replicate(t.to, true);
+}
+
+void raft_core::on(const compact_log& c) { log_.compact(c.upto); }
+
+void raft_core::on(const unreachable& u) {
+  auto it = progress_.find(u.who);
+  if (role_ == role::leader && it != progress_.end() && it->second.how == progress::mode::replicate)
+    it->second.become_probe(it->second.match.next());
+}
+
+// ---------------------------------------------------------------- messages
+
+void raft_core::on(const receive& r) {
+  if (!admit(r.m)) return;
+  std::visit([&](const auto& body) { handle(r.m, body); }, r.m.body);
+}
+
+/// True while a live leader is known: then nobody is helped to unseat it (thesis 4.2.3).
+bool raft_core::heeds_leader() const {
+  if (role_ == role::leader) return true;
+  return leader_ && leader_was_seen_ && now_ - leader_seen_ < opt_.election_min;
+}
+
+/// The rules about terms, the same for all messages (thesis figure 3.1, "rules for servers"; 9.6 for pre-vote).
+bool raft_core::admit(const message& m) {
+  if (m.to != opt_.self || m.from == opt_.self) return false;
+  const auto* ask = std::get_if<vote_request>(&m.body);
+  const auto* reply = std::get_if<vote_reply>(&m.body);
+  const bool from_leader = std::holds_alternative<append_request>(m.body) ||
+                           std::holds_alternative<heartbeat>(m.body) || std::holds_alternative<snapshot_chunk>(m.body);
+  if (m.term > hard_.term) {
+    if (ask && !ask->transfer && heeds_leader()) return false;
+    if (ask && ask->pre) return true;
+    if (reply && reply->pre && reply->granted) return true;
+    become_follower(m.term, from_leader ? m.from : member_id{});
+    return true;
+  }
+  if (m.term == hard_.term) return true;
+  // A leader or asker of the past learns of the newer term, else it could not take part again.
+  if (from_leader)
+    send(m.from, heartbeat_reply{0});
+  else if (ask && ask->pre)
+    send(m.from, vote_reply{false, true});
+  return false;
+}
+
+void raft_core::heard_leader(const message& m) {
+  if (role_ == role::candidate || role_ == role::pre_candidate) become_follower(hard_.term, m.from);
+  leader_ = m.from;
+  leader_seen_ = now_;
+  leader_was_seen_ = true;
+  arm_election();
+}
+
+void raft_core::handle(const message& m, const append_request& r) {
+  if (role_ == role::leader) return; // two leaders of one term cannot be; never act on a forged one
+  heard_leader(m);
+  if (r.prev.index < log_.commit()) {
+    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    return;
+  }
+  if (!log_.holds(r.prev)) {
+    const auto at = find_agreement({std::min(r.prev.index, log_.last().index), r.prev.term});
+    send(m.from, append_reply{false, r.prev.index, {at, log_.term_at(at).value_or(log_term{})}});
+    return;
+  }
+  auto expected = r.prev.index.next();
+  for (const auto& e : r.entries) {
+    if (e.index != expected) return; // not a run of entries: refuse the whole message
+    expected = expected.next();
+  }
+  for (const auto& e : r.entries) {
+    if (log_.holds({e.index, e.term})) continue;
+    if (e.index <= log_.last().index) {
+      if (e.index <= log_.commit()) return; // would rewrite history: not from a correct leader
+      log_.truncate(e.index);
+      if (!out_.lost_from) out_.lost_from = e.index;
+    }
+    log_.append(e);
+  }
+  const log_index last_new = expected.prev();
+  commit_to(std::min(r.commit, last_new));
+  send_durable(m.from, append_reply{true, last_new, {}});
+}
+
+void raft_core::handle(const message& m, const heartbeat& r) {
+  if (role_ == role::leader) return;
+  heard_leader(m);
+  commit_to(r.commit); // the leader never names more than it knows we hold
+  send(m.from, heartbeat_reply{r.round});
+}
+
+void raft_core::handle(const message& m, const snapshot_chunk& r) {
+  if (role_ == role::leader) return;
+  heard_leader(m);
+  if (r.meta.at.index <= log_.commit()) {
+    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    return;
+  }
+  if (incoming_ != r.meta) {
+    incoming_ = r.meta;
+    incoming_offset_ = 0;
+  }
+  if (r.offset != incoming_offset_) { // lost, repeated, or begun before our restart: say where to go on
+    send_durable(m.from, snapshot_reply{r.meta.at, incoming_offset_});
+    return;
+  }
+  waiting_.chunks.push_back(r);
+  incoming_offset_ += r.data ? r.data->size() : 0;
+  if (r.last)
+    install(m, r);
+  else
+    send_durable(m.from, snapshot_reply{r.meta.at, incoming_offset_});
+}
+
+void raft_core::install(const message& m, const snapshot_chunk& r) {
+  incoming_.reset();
+  incoming_offset_ = 0;
+  if (log_.holds(r.meta.at)) { // thesis 5.1: the log agrees already; keep what follows
+    std::erase_if(waiting_.chunks, [&](const snapshot_chunk& c) { return c.meta == r.meta; });
+    commit_to(r.meta.at.index);
+  } else {
+    if (log_.last().index > log_.commit()) out_.lost_from = log_.commit().next();
+    log_.reset_to(r.meta.at);
+    config_ = r.meta.config;
+    out_.config = config_;
+    waiting_.install = r.meta;
+  }
+  send_durable(m.from, append_reply{true, r.meta.at.index, {}});
+}
+
+void raft_core::handle(const message&, const timeout_now&) {
+  if (role_ != role::leader && promotable()) campaign(false, true);
+}
+
+void raft_core::handle(const message&, const read_reply& r) {
+  if (std::erase(forwarded_reads_, r.id) > 0) out_.reads.push_back({r.id, r.index, r.ok});
+}
+
+// ---------------------------------------------------------------- commit
+
+void raft_core::commit_to(log_index i) {
+  i = std::min(i, log_.last().index);
+  for (auto k = log_.commit().next(); k <= i; k = k.next()) {
+    log_.commit_to(k);
+    adopt(log_.at(k));
+  }
+}
+
+/// A membership change is in force once it is committed (as in etcd; a leader allows one at a time).
+void raft_core::adopt(const log_entry& e) {
+  if (role_ == role::leader) uncommitted_bytes_ -= std::min(uncommitted_bytes_, e.bytes());
+  members_change change;
+  std::string why;
+  if (e.kind != entry_kind::members || !e.payload || !decode_change(*e.payload, change)) return;
+  auto next = changed(config_, change, why);
+  if (!next) return;
+  config_ = std::move(*next);
+  out_.config = config_;
+  if (role_ != role::leader) return;
+  sync_progress_with_config();
+  if (config_.outgoing.empty() || !config_.auto_leave) return;
+  auto leave = std::make_shared<const std::string>(encode_change({}));
+  pending_change_ = append_own(entry_kind::members, std::move(leave)).index;
+}
+
+} // namespace troupe::raft

@@ -1,0 +1,288 @@
+#include "actors/raft/raft_core.hpp"
+
+#include "actors/raft/confchange.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::raft {
+
+void raft_core::reset_progress() {
+  progress_.clear();
+  round_ = 0;
+  round_open_ = false;
+  lease_until_ = instant{0};
+  heartbeat_at_ = quorum_check_at_ = instant::max();
+  sync_progress_with_config();
+}
+
+void raft_core::sync_progress_with_config() {
+  const auto members = all_members(config_);
+  std::erase_if(progress_, [&](const auto& p) { return p.first != opt_.self && !contains(members, p.first); });
+  progress_.try_emplace(opt_.self);
+  for (auto id : members) {
+    auto [it, fresh] = progress_.try_emplace(id);
+    if (!fresh) continue;
+    it->second.next = log_.last().index.next();
+    it->second.last_contact = now_; // gets its chance before the first quorum check
+  }
+  const bool others = members.size() > 1 || (members.size() == 1 && members[0] != opt_.self);
+  if (!others)
+    heartbeat_at_ = quorum_check_at_ = instant::max(); // a group of one sleeps
+  else if (heartbeat_at_ == instant::max()) {
+    heartbeat_at_ = now_ + opt_.heartbeat_every;
+    quorum_check_at_ = now_ + opt_.election_min;
+  }
+}
+
+void raft_core::lead_tick() {
+  if (now_ >= transfer_until_) { // it did not take over in time: lead on
+    transfer_to_ = {};
+    transfer_until_ = instant::max();
+  }
+  if (now_ >= quorum_check_at_) { // thesis 6.2: a leader without a majority must not pretend
+    if (!quorum_contacted_since(now_ - opt_.election_min)) {
+      become_follower(hard_.term, {});
+      return;
+    }
+    quorum_check_at_ = now_ + opt_.election_min;
+  }
+  if (now_ < heartbeat_at_) return;
+  heartbeat_at_ = now_ + opt_.heartbeat_every;
+  if (opt_.lease_reads && !round_open_ && committed_in_term()) {
+    ++round_;
+    round_open_ = true;
+    round_sent_ = now_;
+  }
+  broadcast_heartbeat();
+}
+
+bool raft_core::quorum_contacted_since(instant when) const {
+  std::map<member_id, bool> seen;
+  for (const auto& [id, p] : progress_)
+    seen[id] = id == opt_.self || p.last_contact >= when;
+  return count_votes(config_, seen) == vote_outcome::won;
+}
+
+void raft_core::broadcast_heartbeat() {
+  for (const auto& [id, p] : progress_)
+    if (id != opt_.self) send(id, heartbeat{std::min(log_.commit(), p.match), round_});
+}
+
+log_position raft_core::append_own(entry_kind kind, bytes_ptr payload) {
+  log_entry e{log_.last().index.next(), hard_.term, kind, std::move(payload)};
+  uncommitted_bytes_ += e.bytes();
+  log_.append(std::move(e));
+  return log_.last();
+}
+
+void raft_core::replicate_all(bool even_if_empty) {
+  for (const auto& [id, p] : progress_)
+    if (id != opt_.self) replicate(id, even_if_empty);
+}
+
+void raft_core::replicate(member_id to, bool even_if_empty) {
+  auto& p = progress_[to];
+  while (!p.blocked(opt_.inflight_max)) {
+    const auto prev = p.next.prev();
+    const auto prev_term = log_.term_at(prev);
+    if (!prev_term) { // compacted away
+      p.become_snapshot(now_);
+      out_.want_chunks.push_back({to, std::nullopt, 0});
+      return;
+    }
+    append_request r{{prev, *prev_term}, {}, log_.commit()};
+    std::size_t bytes = 0;
+    for (auto i = p.next; i <= log_.last().index && r.entries.size() < opt_.append_entries_max; i = i.next()) {
+      const auto& e = log_.at(i);
+      if (!r.entries.empty() && bytes + e.bytes() > opt_.append_bytes_max) break;
+      bytes += e.bytes();
+      r.entries.push_back(e);
+    }
+    if (r.entries.empty() && !even_if_empty) return;
+    even_if_empty = false;
+    const bool full = !r.entries.empty();
+    const auto last = full ? r.entries.back().index : prev;
+    send(to, std::move(r));
+    if (p.how == progress::mode::probe) {
+      p.paused = true;
+    } else if (full) {
+      p.next = last.next();
+      p.inflight.push_back(last);
+    }
+    if (!full) return;
+  }
+}
+
+void raft_core::advance_commit() {
+  progress_[opt_.self].match = log_.stable();
+  const auto before = log_.commit();
+  while (role_ == role::leader) {
+    const auto n = committed_index(config_, [this](member_id id) {
+      auto it = progress_.find(id);
+      return it == progress_.end() ? log_index{} : it->second.match;
+    });
+    // Only entries of this term are committed by counting (thesis 3.6.2).
+    if (n <= log_.commit() || log_.term_at(n) != hard_.term) break;
+    commit_to(n);
+  }
+  if (log_.commit() == before) return;
+  replicate_all(true); // tell it
+  start_round();
+  if (!is_voter(config_, opt_.self)) become_follower(hard_.term, {}); // removed: our part ends with the commit
+}
+
+/// The largest index at or below the hint whose term is not newer: everything behind it differs for certain.
+log_index raft_core::find_agreement(log_position hint) const {
+  auto i = std::min(hint.index, log_.last().index);
+  while (i > log_.base().index) {
+    if (log_.at(i).term <= hint.term) return i;
+    i = i.prev();
+  }
+  return i;
+}
+
+void raft_core::handle(const message& m, const append_reply& r) {
+  auto it = progress_.find(m.from);
+  if (role_ != role::leader || it == progress_.end()) return;
+  auto& p = it->second;
+  p.last_contact = now_;
+  if (!r.ok) {
+    refused_append(p, r);
+    replicate(m.from, true);
+    return;
+  }
+  if (r.match > log_.last().index) return; // of nothing we ever sent
+  const bool news = r.match > p.match;
+  p.match = std::max(p.match, r.match);
+  p.next = std::max(p.next, p.match.next());
+  p.freed(r.match);
+  if (p.how == progress::mode::probe) p.become_replicate();
+  if (p.how == progress::mode::snapshot && log_.term_at(p.match)) p.become_probe(p.match.next());
+  if (news) advance_commit();
+  if (role_ != role::leader) return;
+  replicate(m.from, false);
+  if (transfer_to_ == m.from && p.match == log_.last().index) send(m.from, timeout_now{});
+}
+
+void raft_core::refused_append(progress& p, const append_reply& r) {
+  const auto rejected = r.match;
+  if (p.how == progress::mode::snapshot) return;
+  if (p.how == progress::mode::replicate) {
+    if (rejected > p.match) p.become_probe(p.match.next());
+    return;
+  }
+  if (p.next.prev() != rejected) return; // an answer to an older guess
+  const auto agree = find_agreement(r.hint);
+  p.next = std::max(p.match.next(), std::min(rejected, agree.next()));
+  p.paused = false;
+}
+
+void raft_core::handle(const message& m, const heartbeat_reply& r) {
+  auto it = progress_.find(m.from);
+  if (role_ != role::leader || it == progress_.end()) return;
+  auto& p = it->second;
+  p.last_contact = now_;
+  p.acked_round = std::max(p.acked_round, r.round);
+  p.paused = false;
+  if (p.how == progress::mode::replicate && p.inflight.size() >= opt_.inflight_max) p.inflight.pop_front();
+  if (p.how == progress::mode::snapshot) {
+    if (now_ - p.snapshot_activity >= opt_.election_min) { // a chunk or its answer was lost
+      p.snapshot_activity = now_;
+      out_.want_chunks.push_back({m.from, p.snapshot, p.snapshot_offset});
+    }
+  } else if (p.match < log_.last().index) {
+    replicate(m.from, true);
+  }
+  if (round_open_) settle_round();
+}
+
+// ---------------------------------------------------------------- snapshots
+
+void raft_core::on(const chunk_read& c) {
+  auto it = progress_.find(c.to);
+  if (role_ != role::leader || it == progress_.end() || it->second.how != progress::mode::snapshot) return;
+  auto& p = it->second;
+  p.snapshot = c.chunk.meta.at;
+  p.snapshot_offset = c.chunk.offset;
+  p.snapshot_activity = now_;
+  send(c.to, c.chunk);
+}
+
+void raft_core::handle(const message& m, const snapshot_reply& r) {
+  auto it = progress_.find(m.from);
+  if (role_ != role::leader || it == progress_.end()) return;
+  auto& p = it->second;
+  p.last_contact = now_;
+  if (p.how != progress::mode::snapshot || p.snapshot != r.at) return;
+  if (r.next_offset == p.snapshot_offset) return; // that chunk is out already; a heartbeat revives a lost one
+  p.snapshot_offset = r.next_offset;
+  p.snapshot_activity = now_;
+  out_.want_chunks.push_back({m.from, r.at, r.next_offset});
+}
+
+// ---------------------------------------------------------------- reads (thesis 6.4)
+
+void raft_core::handle(const message& m, const read_request& r) {
+  if (role_ == role::leader)
+    queue_read(m.from, r.id);
+  else
+    send(m.from, read_reply{r.id, {}, false});
+}
+
+void raft_core::answer_read(member_id from, std::uint64_t id, log_index index, bool ok) {
+  if (from == opt_.self)
+    out_.reads.push_back({id, index, ok});
+  else
+    send(from, read_reply{id, index, ok});
+}
+
+void raft_core::queue_read(member_id from, std::uint64_t id) {
+  const bool ready = committed_in_term();
+  const bool leased = opt_.lease_reads && !transfer_to_ && now_ < lease_until_;
+  const std::map<member_id, bool> self{{opt_.self, true}};
+  if (ready && (leased || count_votes(config_, self) == vote_outcome::won)) {
+    answer_read(from, id, log_.commit(), true);
+    return;
+  }
+  queued_reads_.push_back({from, id, {}});
+  start_round();
+}
+
+/// All reads that came while a round was open share the next one.
+void raft_core::start_round() {
+  if (round_open_ || queued_reads_.empty() || !committed_in_term()) return;
+  ++round_;
+  round_open_ = true;
+  round_sent_ = now_;
+  round_reads_.swap(queued_reads_);
+  for (auto& r : round_reads_)
+    r.index = log_.commit();
+  broadcast_heartbeat();
+  settle_round();
+}
+
+void raft_core::settle_round() {
+  std::map<member_id, bool> acks;
+  for (const auto& [id, p] : progress_)
+    if (id == opt_.self || p.acked_round >= round_) acks[id] = true;
+  if (count_votes(config_, acks) != vote_outcome::won) return;
+  lease_until_ = round_sent_ + opt_.election_min * 3 / 4; // followers wait longer than that; a quarter is for drift
+  round_open_ = false;
+  const auto done = std::exchange(round_reads_, {});
+  for (const auto& r : done)
+    answer_read(r.from, r.id, r.index, true);
+  start_round();
+}
+
+void raft_core::drop_reads() {
+  for (auto* list : {&round_reads_, &queued_reads_}) {
+    for (const auto& r : *list)
+      answer_read(r.from, r.id, {}, false);
+    list->clear();
+  }
+  round_open_ = false;
+  lease_until_ = instant{0};
+}
+
+} // namespace troupe::raft
