@@ -54,7 +54,7 @@ bool key_text(const json::value& v, std::string& out) {
     return true;
   }
   if (!v.is_number() && !v.is_bool()) return false;
-  out = json::serialize(v);
+  out = v.is_double() ? schema::format_number(v.get_double()) : json::serialize(v);
   return true;
 }
 

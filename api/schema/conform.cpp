@@ -26,6 +26,11 @@ std::string_view json_kind(const json::value& v) noexcept {
   }
 }
 
+std::string number_text(const json::value& v) {
+  if (const auto* d = v.if_double()) return format_number(*d);
+  return json::serialize(v);
+}
+
 std::string go_element(const field& f) {
   switch (f.what) {
   case form::string: return "string";
@@ -89,7 +94,7 @@ private:
   bool mismatch(const json::value& v, const field& f, const type& owner, const crumb* at, bool element) {
     auto what = std::string{json_kind(v)};
     // Go names the literal when a number is of the wrong kind or size rather than no number at all.
-    if (v.is_number() && (f.what == form::int32 || f.what == form::int64)) what += " " + json::serialize(v);
+    if (v.is_number() && (f.what == form::int32 || f.what == form::int64)) what += " " + number_text(v);
     fault_ = "json: cannot unmarshal " + what + " into Go struct field " + owner.go_name + "." + go_path_text(at) +
              " of type " + go_type(f, element);
     return false;
@@ -260,7 +265,7 @@ bool walker::quantity_value(json::value& v, const field& f, const type& owner, c
   if (const auto* s = v.if_string()) {
     text = jq::view(*s);
   } else if (v.is_number()) {
-    number = json::serialize(v);
+    number = number_text(v);
     text = number;
   } else {
     return mismatch(v, f, owner, at, true);
@@ -317,7 +322,7 @@ bool walker::int_or_string(json::value& v) {
       i && *i >= std::numeric_limits<std::int32_t>::min() && *i <= std::numeric_limits<std::int32_t>::max())
     return true;
   auto what = std::string{json_kind(v)};
-  if (v.is_number()) what += " " + json::serialize(v);
+  if (v.is_number()) what += " " + number_text(v);
   return fail("json: cannot unmarshal " + what + " into Go value of type int32");
 }
 

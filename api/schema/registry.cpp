@@ -113,6 +113,7 @@ json::object conditions(std::string_view words) {
 void read_patch(field& f, std::string_view words) {
   f.patch_merge = words.find("merge") != words.npos;
   f.patch_retain_keys = words.find("retainKeys") != words.npos;
+  f.patch_replace = words == "replace";
 }
 
 void read_type_word(field& f, std::string_view t, const auto& find_type) {

@@ -59,6 +59,7 @@ struct field {
   std::vector<std::string> keys; // of list kind map
   bool patch_merge = false;      // strategic merge patch
   bool patch_retain_keys = false;
+  bool patch_replace = false; // a struct that strategic merge never merges
   std::string merge_key;
   std::optional<json::value> fallback; // static default
   json::object fallback_if;            // condition -> value, in words (data for per-kind code)

@@ -1,7 +1,9 @@
 #include "api/schema/scalars.hpp"
 
 #include <array>
+#include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 
@@ -99,6 +101,15 @@ std::string format_microtime(const instant& t) { return format(t, true); }
 
 bool is_canonical_time(std::string_view s) noexcept {
   return s.size() == 20 && s[19] == 'Z' && s[10] == 'T' && parse_civil(s).has_value();
+}
+
+std::string format_number(double d) {
+  const double size = std::fabs(d);
+  const bool plain = size == 0 || (size >= 1e-6 && size < 1e21);
+  std::array<char, 64> buf;
+  const auto [end, ec] = std::to_chars(buf.data(), buf.data() + buf.size(), d,
+                                       plain ? std::chars_format::fixed : std::chars_format::scientific);
+  return ec == std::errc{} ? std::string(buf.data(), end) : std::string{"0"};
 }
 
 std::optional<std::int64_t> parse_duration(std::string_view s) noexcept {

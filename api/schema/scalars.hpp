@@ -26,6 +26,9 @@ std::string format_microtime(const instant& t);
 /// True for text that format_time would return unchanged, without allocating.
 bool is_canonical_time(std::string_view text) noexcept;
 
+/// The shortest text that reads back as the same number, without an exponent where people write none (`0.5`, `1e+21`).
+std::string format_number(double d);
+
 /// `1m30s`, `10.5s`, `-2h`.
 std::optional<std::int64_t> parse_duration(std::string_view text) noexcept;
 std::string format_duration(std::int64_t nanoseconds);
