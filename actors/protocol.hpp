@@ -46,12 +46,12 @@ using get_raft_status = caf::atom_constant<caf::atom("raftstat")>;
 using flush_and_stop = caf::atom_constant<caf::atom("flushstop")>;
 
 using raft_actor = caf::typed_actor<
-  /// Append a transaction; the sink receives its result.
-  caf::reacts_to<propose_ptr, txn_sink_actor>,
-  /// State of the member as JSON text.
-  caf::replies_to<get_raft_status>::with<std::string>,
-  /// Planned stop: syncs what is accepted, then answers.
-  caf::replies_to<flush_and_stop>::with<bool>>;
+    /// Append a transaction; the sink receives its result.
+    caf::reacts_to<propose_ptr, txn_sink_actor>,
+    /// State of the member as JSON text.
+    caf::replies_to<get_raft_status>::with<std::string>,
+    /// Planned stop: syncs what is accepted, then answers.
+    caf::replies_to<flush_and_stop>::with<bool>>;
 
 // ---------------------------------------------------------------- api
 
@@ -63,11 +63,10 @@ struct api_call {
 using api_call_ptr = std::shared_ptr<const api_call>;
 
 using api_actor = caf::typed_actor<
-  /// From the HTTP front.
-  caf::reacts_to<api_call_ptr>,
-  /// From components inside the process: scheduler, controllers, kubelet, proxy, actor-shell.
-  caf::replies_to<request_ptr>::with<response_ptr>,
-  caf::reacts_to<txns_done_ptr>>;
+    /// From the HTTP front.
+    caf::reacts_to<api_call_ptr>,
+    /// From components inside the process: scheduler, controllers, kubelet, proxy, actor-shell.
+    caf::replies_to<request_ptr>::with<response_ptr>, caf::reacts_to<txns_done_ptr>>;
 
 // ---------------------------------------------------------------- kubelet streams: logs, exec, attach, port-forward
 

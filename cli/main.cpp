@@ -13,10 +13,10 @@ struct verb_entry {
 };
 
 constexpr verb_entry verbs[] = {
-  {"up", troupe::cli::verb_up, "start the node(s) of a config file, or one node with both roles"},
-  {"down", troupe::cli::verb_down, "stop what up started; --purge removes containers, rules, mounts and data"},
-  {"image", troupe::cli::verb_image, "import FILE | pull REF | ls | rm REF"},
-  {"version", troupe::cli::verb_version, "print version and API level"},
+    {"up", troupe::cli::verb_up, "start the node(s) of a config file, or one node with both roles"},
+    {"down", troupe::cli::verb_down, "stop what up started; --purge removes containers, rules, mounts and data"},
+    {"image", troupe::cli::verb_image, "import FILE | pull REF | ls | rm REF"},
+    {"version", troupe::cli::verb_version, "print version and API level"},
 };
 
 void usage(std::ostream& out) {

@@ -21,9 +21,7 @@ namespace {
 constexpr const char* ready_fd_variable = "TROUPE_READY_FD";
 constexpr std::size_t told_bytes_max = 2000;
 
-status trouble(const std::string& what) {
-  return errors::bad_request(what + ": " + std::strerror(errno));
-}
+status trouble(const std::string& what) { return errors::bad_request(what + ": " + std::strerror(errno)); }
 
 int pid_in(const std::string& lock_file) {
   std::ifstream in(lock_file);
@@ -37,7 +35,8 @@ std::string told_since(const std::string& log_file, std::streamoff from) {
   std::ifstream in(log_file);
   in.seekg(from);
   std::string text{std::istreambuf_iterator<char>(in), {}};
-  while (!text.empty() && text.back() == '\n') text.pop_back();
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
   if (text.size() > told_bytes_max) text.erase(0, text.size() - told_bytes_max);
   return text;
 }
@@ -47,8 +46,9 @@ std::string told_since(const std::string& log_file, std::streamoff from) {
 result<std::optional<node_lock>> node_lock::take(const std::string& node_dir) {
   std::error_code ec;
   std::filesystem::create_directories(node_dir, ec);
-  if (ec) return errors::bad_request("cannot make the data dir " + node_dir + ": " + ec.message() +
-                                     "; choose another with --data-dir or run as root");
+  if (ec)
+    return errors::bad_request("cannot make the data dir " + node_dir + ": " + ec.message() +
+                               "; choose another with --data-dir or run as root");
   ::chmod(node_dir.c_str(), 0700);
   const auto file = node_dir + "/lock";
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -122,7 +122,8 @@ result<int> spawn_detached(const std::vector<std::string>& args, const std::stri
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 
   std::vector<char*> argv;
-  for (const auto& a : args) argv.push_back(const_cast<char*>(a.c_str()));
+  for (const auto& a : args)
+    argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
   const auto pid = ::fork();
   if (pid < 0) return trouble("cannot start a process");
@@ -163,7 +164,8 @@ void report_ready() {
   ::unsetenv(ready_fd_variable);
   if (fd < 3) return;
   // A parent that has gone away is no reason to fail.
-  if (::write(fd, "ready\n", 6) < 0) {}
+  if (::write(fd, "ready\n", 6) < 0) {
+  }
   ::close(fd);
 }
 

@@ -89,13 +89,15 @@ public:
 private:
   void unknown(const YAML::Node& n, const std::string& name) const {
     std::vector<std::string> known;
-    for (const auto& h : handlers_) known.push_back(h.first);
+    for (const auto& h : handlers_)
+      known.push_back(h.first);
     auto what = where_ + ": unknown key \"" + name + "\"";
     if (auto near = nearest_word(name, known)) {
       what += "; did you mean \"" + *near + "\"?";
     } else {
       what += "; known keys are ";
-      for (std::size_t i = 0; i < known.size(); ++i) what += (i ? ", " : "") + known[i];
+      for (std::size_t i = 0; i < known.size(); ++i)
+        what += (i ? ", " : "") + known[i];
     }
     fail(n, std::move(what));
   }
@@ -132,7 +134,7 @@ struct reader {
       const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), v);
       if (s.empty() || ec != std::errc{} || end != s.data() + s.size() || v < low || v > high) {
         fail(n, name + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
-                  (s.empty() ? "" : ", found \"" + s + "\""));
+                    (s.empty() ? "" : ", found \"" + s + "\""));
         return;
       }
       out = static_cast<Int>(v);
@@ -178,15 +180,15 @@ node_config read_node(const reader& r, const YAML::Node& n) {
   node_config out;
   section ports{"nodes[].ports", r.errors};
   ports.key("api", r.number("nodes[].ports.api", out.ports.api, 1, 65535))
-    .key("actors", r.number("nodes[].ports.actors", out.ports.actors, 1, 65535))
-    .key("proxyHealth", r.number("nodes[].ports.proxyHealth", out.ports.proxy_health, 1, 65535));
+      .key("actors", r.number("nodes[].ports.actors", out.ports.actors, 1, 65535))
+      .key("proxyHealth", r.number("nodes[].ports.proxyHealth", out.ports.proxy_health, 1, 65535));
   section s{"nodes[]", r.errors};
   s.key("name", r.text("nodes[].name", out.name, is_dns_name, "a DNS name (lower case letters, digits, - and .)"))
-    .key("roles", [&](const YAML::Node& v) { read_roles(r, v, out); })
-    .key("listen", r.text("nodes[].listen", out.listen, is_ipv4, "an IPv4 address"))
-    .key("ports", [&](const YAML::Node& v) { ports.read(v); })
-    .key("labels", r.map("nodes[].labels", out.labels))
-    .key("maxPods", r.number("nodes[].maxPods", out.pods_max, 1, 10000));
+      .key("roles", [&](const YAML::Node& v) { read_roles(r, v, out); })
+      .key("listen", r.text("nodes[].listen", out.listen, is_ipv4, "an IPv4 address"))
+      .key("ports", [&](const YAML::Node& v) { ports.read(v); })
+      .key("labels", r.map("nodes[].labels", out.labels))
+      .key("maxPods", r.number("nodes[].maxPods", out.pods_max, 1, 10000));
   s.read(n);
   if (out.name.empty() && n.IsMap() && !n["name"]) s.fail(n, "nodes[]: key \"name\" is missing");
   const auto& p = out.ports;
@@ -214,18 +216,18 @@ void read_node_ports(const reader& r, const YAML::Node& n, network_config& out) 
 void read_network(const reader& r, const YAML::Node& n, network_config& out) {
   section s{"network", r.errors};
   s.key("podCIDR", r.text(
-                     "network.podCIDR", out.pod_cidr, [](const auto& v) { return v == "auto" || is_cidr(v, 8, 24); },
-                     "auto or an IPv4 network of 8 to 24 bits such as 10.244.0.0/16"))
-    .key("serviceCIDR",
-         r.text(
-           "network.serviceCIDR", out.service_cidr, [](const auto& v) { return v == "auto" || is_cidr(v, 12, 27); },
-           "auto or an IPv4 network of 12 to 27 bits such as 10.96.0.0/16"))
-    .key("clusterDomain", r.text("network.clusterDomain", out.cluster_domain, is_dns_name, "a DNS name"))
-    .key("serviceMode", r.text(
-                          "network.serviceMode", out.service_mode,
-                          [](const auto& v) { return v == "auto" || v == "iptables" || v == "nftables"; },
-                          "auto, iptables or nftables"))
-    .key("nodePorts", [&](const YAML::Node& v) { read_node_ports(r, v, out); });
+                       "network.podCIDR", out.pod_cidr, [](const auto& v) { return v == "auto" || is_cidr(v, 8, 24); },
+                       "auto or an IPv4 network of 8 to 24 bits such as 10.244.0.0/16"))
+      .key("serviceCIDR",
+           r.text(
+               "network.serviceCIDR", out.service_cidr, [](const auto& v) { return v == "auto" || is_cidr(v, 12, 27); },
+               "auto or an IPv4 network of 12 to 27 bits such as 10.96.0.0/16"))
+      .key("clusterDomain", r.text("network.clusterDomain", out.cluster_domain, is_dns_name, "a DNS name"))
+      .key("serviceMode", r.text(
+                              "network.serviceMode", out.service_mode,
+                              [](const auto& v) { return v == "auto" || v == "iptables" || v == "nftables"; },
+                              "auto, iptables or nftables"))
+      .key("nodePorts", [&](const YAML::Node& v) { read_node_ports(r, v, out); });
   s.read(n);
 }
 
@@ -253,16 +255,33 @@ void read_nodes(const reader& r, const YAML::Node& n, cluster_config& out) {
     r.fail(n, "nodes: at least one node needs the role master");
 }
 
+/// Line of a `---` that follows content, 0 when there is none.
+int second_document(std::string_view text) {
+  bool content = false;
+  for (int line = 1; !text.empty(); ++line) {
+    const auto end = text.find('\n');
+    const auto one = text.substr(0, end);
+    const bool marker = one == "---" || one.starts_with("--- ");
+    if (marker && content) return line;
+    if (!marker && one.find_first_not_of(" \t\r") != std::string_view::npos && one.front() != '#') content = true;
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return 0;
+}
+
 void read_document(const YAML::Node& doc, cluster_config& out, errors_t& errors) {
   reader r{errors};
   std::string api_version, kind;
   section s{"TroupeCluster", errors};
-  s.key("apiVersion", r.text("apiVersion", api_version, [](const auto& v) { return v == "troupe/v1"; }, "troupe/v1"))
-    .key("kind", r.text("kind", kind, [](const auto& v) { return v == "TroupeCluster"; }, "TroupeCluster"))
-    .key("name", r.text("name", out.name, is_dns_label, "a DNS label"))
-    .key("network", [&](const YAML::Node& n) { read_network(r, n, out.network); })
-    .key("logging", [&](const YAML::Node& n) { read_logging(r, n, out.logging); })
-    .key("nodes", [&](const YAML::Node& n) { read_nodes(r, n, out); });
+  s.key("apiVersion", r.text(
+                          "apiVersion", api_version, [](const auto& v) { return v == "troupe/v1"; }, "troupe/v1"))
+      .key("kind", r.text(
+                       "kind", kind, [](const auto& v) { return v == "TroupeCluster"; }, "TroupeCluster"))
+      .key("name", r.text("name", out.name, is_dns_label, "a DNS label"))
+      .key("network", [&](const YAML::Node& n) { read_network(r, n, out.network); })
+      .key("logging", [&](const YAML::Node& n) { read_logging(r, n, out.logging); })
+      .key("nodes", [&](const YAML::Node& n) { read_nodes(r, n, out); });
   s.read(doc);
   if (!doc.IsMap()) return;
   if (!doc["apiVersion"]) s.fail(doc, "key \"apiVersion\" is missing; expected apiVersion: troupe/v1");
@@ -277,7 +296,8 @@ std::optional<std::string> nearest_word(std::string_view word, const std::vector
   std::size_t best_distance = 4;
   for (const auto& k : known) {
     std::vector<std::size_t> row(k.size() + 1);
-    for (std::size_t j = 0; j <= k.size(); ++j) row[j] = j;
+    for (std::size_t j = 0; j <= k.size(); ++j)
+      row[j] = j;
     for (std::size_t i = 1; i <= word.size(); ++i) {
       std::size_t diagonal = row[0];
       row[0] = i;
@@ -308,18 +328,19 @@ std::variant<cluster_config, std::vector<config_error>> parse_cluster_config(std
   errors_t errors;
   cluster_config out;
   try {
-    const auto docs = YAML::LoadAll(std::string{text});
-    if (docs.size() != 1) {
-      errors.push_back({1, 1, "expected exactly one YAML document, found " + std::to_string(docs.size())});
+    // Not YAML::LoadAll: yaml-cpp 0.7 never returns from it for some broken texts (",x" is one).
+    if (const int line = second_document(text)) {
+      errors.push_back({line, 1, "expected exactly one YAML document; a second one begins here"});
     } else {
-      read_document(docs.front(), out, errors);
+      read_document(YAML::Load(std::string{text}), out, errors);
     }
   } catch (const YAML::Exception& e) {
     errors.push_back({e.mark.line + 1, e.mark.column + 1, "not valid YAML: " + e.msg});
   }
   if (!errors.empty()) {
-    std::stable_sort(errors.begin(), errors.end(),
-                     [](const auto& a, const auto& b) { return std::pair{a.line, a.column} < std::pair{b.line, b.column}; });
+    std::stable_sort(errors.begin(), errors.end(), [](const auto& a, const auto& b) {
+      return std::pair{a.line, a.column} < std::pair{b.line, b.column};
+    });
     return errors;
   }
   return out;

@@ -37,7 +37,8 @@ std::string new_id() {
   static constexpr char hex[] = "0123456789abcdef";
   std::random_device rd;
   std::string id;
-  for (int i = 0; i < 6; ++i) id += hex[rd() % 16];
+  for (int i = 0; i < 6; ++i)
+    id += hex[rd() % 16];
   return id;
 }
 
@@ -159,13 +160,15 @@ result<cluster_identity> open_identity(const std::string& data_dir, const networ
     for (const auto& [wanted, has, key] : {std::tuple{network.pod_cidr, known->pod_cidr, "podCIDR"},
                                            std::tuple{network.service_cidr, known->service_cidr, "serviceCIDR"}})
       if (wanted != "auto" && wanted != has)
-        return errors::bad_request(std::string{"network."} + key + " is " + wanted + " in the config, but the data dir " +
-                                   data_dir + " was made with " + has + "; it cannot change later");
+        return errors::bad_request(std::string{"network."} + key + " is " + wanted +
+                                   " in the config, but the data dir " + data_dir + " was made with " + has +
+                                   "; it cannot change later");
     claim(*known);
     return *known;
   }
   auto taken = routed_ranges(read_file("/proc/net/route"));
-  for (const auto& r : claimed_ranges()) taken.push_back(r);
+  for (const auto& r : claimed_ranges())
+    taken.push_back(r);
   auto pods = choose(network.pod_cidr, 10, 244, taken, "podCIDR");
   if (!pods) return pods.error();
   taken.push_back(*parse_range(*pods));

@@ -178,8 +178,7 @@ result<void> live_node::open_api() {
 
 void live_node::spawn_components() {
   std::vector<child_spec> children;
-  children.push_back(
-    {"raft", restart_rule::fatal, [this] { return caf::actor_cast<caf::actor>(raft.raft); }, true});
+  children.push_back({"raft", restart_rule::fatal, [this] { return caf::actor_cast<caf::actor>(raft.raft); }, true});
   children.push_back({"api", restart_rule::fatal, [this] { return caf::actor_cast<caf::actor>(api.api); }, true});
   children.push_back({"controllers", restart_rule::always, [this] {
                         controller_options o;
@@ -207,7 +206,8 @@ void live_node::spawn_components() {
                         o.listen_address = network->gateway();
                         o.cluster_cidr = cluster.pod_cidr;
                         o.service_address = dns_service_address(cluster.service_cidr);
-                        return spawn_dns(*system, env_for(component("system:kube-controller-manager", {"system:masters"})),
+                        return spawn_dns(*system,
+                                         env_for(component("system:kube-controller-manager", {"system:masters"})),
                                          std::move(o));
                       }});
   children.push_back({"kubelet", restart_rule::always, [this] {
@@ -269,9 +269,10 @@ void live_node::stop() {
     doors->clear();
     if (api.server) api.server->stop();
     if (raft.raft) {
-      self->request(raft.raft, raft_stop_patience, flush_and_stop::value).receive([](bool) {}, [&](caf::error& e) {
-        log->error("the store did not confirm its last sync: {}", system->render(e));
-      });
+      self->request(raft.raft, raft_stop_patience, flush_and_stop::value)
+          .receive(
+              [](bool) {},
+              [&](caf::error& e) { log->error("the store did not confirm its last sync: {}", system->render(e)); });
       self->send_exit(raft.raft, caf::exit_reason::user_shutdown);
     }
   }

@@ -45,13 +45,13 @@ response_ptr list_images(const runtime::image_store* store) {
 void answer_raft(caf::actor_system& sys, const raft_actor& raft, const own_call& call) {
   sys.spawn<caf::hidden>([raft, done = call.done](caf::event_based_actor* self) {
     self->request(raft, raft_patience, get_raft_status::value)
-      .then(
-        [done](const std::string& text) {
-          boost::system::error_code ec;
-          auto doc = json::parse(text, ec);
-          done(ec ? refuse(errors::internal("the raft actor's answer is no JSON")) : ok(std::move(doc)));
-        },
-        [done](caf::error&) { done(refuse(errors::unavailable("the raft actor does not answer"))); });
+        .then(
+            [done](const std::string& text) {
+              boost::system::error_code ec;
+              auto doc = json::parse(text, ec);
+              done(ec ? refuse(errors::internal("the raft actor's answer is no JSON")) : ok(std::move(doc)));
+            },
+            [done](caf::error&) { done(refuse(errors::unavailable("the raft actor does not answer"))); });
   });
 }
 

@@ -48,7 +48,8 @@ void start_child(self_ptr self, std::size_t i) {
 /// Stops children one at a time, last started first, so that none outlives what it depends on.
 void stop_next(self_ptr self) {
   auto& s = self->state;
-  while (!s.children.empty() && (!s.children.back().handle || s.children.back().spec.foreign)) s.children.pop_back();
+  while (!s.children.empty() && (!s.children.back().handle || s.children.back().spec.foreign))
+    s.children.pop_back();
   if (s.children.empty()) {
     s.stopped.deliver(true);
     self->quit();
@@ -91,33 +92,35 @@ caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std:
   s.on_fatal = std::move(on_fatal);
   s.log = component_log("supervisor");
   self->set_down_handler([self](caf::down_msg& down) { on_down(self, down); });
-  for (auto& spec : specs) s.children.push_back({std::move(spec), {}, {}, {}});
-  for (std::size_t i = 0; i < s.children.size(); ++i) start_child(self, i);
+  for (auto& spec : specs)
+    s.children.push_back({std::move(spec), {}, {}, {}});
+  for (std::size_t i = 0; i < s.children.size(); ++i)
+    start_child(self, i);
   return {
-    [self](restart_child, std::size_t i) {
-      self->state.counters->touch(self);
-      if (!self->state.stopping) start_child(self, i);
-    },
-    [self](stop_children) {
-      auto& st = self->state;
-      st.stopping = true;
-      st.stopped = self->make_response_promise();
-      stop_next(self);
-      return st.stopped;
-    },
-    [self](stop_overdue, std::size_t epoch) {
-      auto& st = self->state;
-      if (epoch != st.stop_epoch || st.children.empty() || !st.children.back().handle) return;
-      st.log->warn("actor={} does not stop; killed", st.children.back().spec.name);
-      self->send_exit(st.children.back().handle, caf::exit_reason::kill);
-    },
+      [self](restart_child, std::size_t i) {
+        self->state.counters->touch(self);
+        if (!self->state.stopping) start_child(self, i);
+      },
+      [self](stop_children) {
+        auto& st = self->state;
+        st.stopping = true;
+        st.stopped = self->make_response_promise();
+        stop_next(self);
+        return st.stopped;
+      },
+      [self](stop_overdue, std::size_t epoch) {
+        auto& st = self->state;
+        if (epoch != st.stop_epoch || st.children.empty() || !st.children.back().handle) return;
+        st.log->warn("actor={} does not stop; killed", st.children.back().spec.name);
+        self->send_exit(st.children.back().handle, caf::exit_reason::kill);
+      },
   };
 }
 
 } // namespace
 
-caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board, std::vector<child_spec> children,
-                            std::function<void(std::string)> on_fatal) {
+caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board,
+                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal) {
   return sys.spawn(supervisor, std::move(board), std::move(children), std::move(on_fatal));
 }
 

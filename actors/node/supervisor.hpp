@@ -37,12 +37,13 @@ struct child_spec {
 };
 
 /// Next delay before a restart, given the former one and how long the child lived.
-std::chrono::milliseconds next_restart_delay(std::chrono::milliseconds former, std::chrono::milliseconds lived) noexcept;
+std::chrono::milliseconds next_restart_delay(std::chrono::milliseconds former,
+                                             std::chrono::milliseconds lived) noexcept;
 
 using stop_children = caf::atom_constant<caf::atom("stopkids")>;
 
 /// Starts the children in order. `stop_children` ends them in reverse order and is answered when all are gone.
-caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board, std::vector<child_spec> children,
-                            std::function<void(std::string)> on_fatal);
+caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board,
+                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal);
 
 } // namespace troupe::node

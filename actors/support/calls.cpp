@@ -28,8 +28,7 @@ request_ptr patch(const component_env& env, resource_ref ref, std::string ns, st
 }
 } // namespace
 
-request_ptr get(const component_env& env, resource_ref ref, std::string ns, std::string name,
-                std::string subresource) {
+request_ptr get(const component_env& env, resource_ref ref, std::string ns, std::string name, std::string subresource) {
   auto r = blank(env, verb::get, ref);
   r->ns = std::move(ns);
   r->name = std::move(name);
@@ -58,8 +57,8 @@ request_ptr update(const component_env& env, resource_ref ref, json::value doc, 
   return r;
 }
 
-request_ptr merge_patch(const component_env& env, resource_ref ref, std::string ns, std::string name,
-                        json::value doc, std::string subresource) {
+request_ptr merge_patch(const component_env& env, resource_ref ref, std::string ns, std::string name, json::value doc,
+                        std::string subresource) {
   return patch(env, ref, std::move(ns), std::move(name), std::move(doc), std::move(subresource),
                "application/merge-patch+json");
 }
@@ -70,14 +69,13 @@ request_ptr strategic_patch(const component_env& env, resource_ref ref, std::str
                "application/strategic-merge-patch+json");
 }
 
-request_ptr json_patch(const component_env& env, resource_ref ref, std::string ns, std::string name,
-                       json::value doc, std::string subresource) {
+request_ptr json_patch(const component_env& env, resource_ref ref, std::string ns, std::string name, json::value doc,
+                       std::string subresource) {
   return patch(env, ref, std::move(ns), std::move(name), std::move(doc), std::move(subresource),
                "application/json-patch+json");
 }
 
-request_ptr remove(const component_env& env, resource_ref ref, std::string ns, std::string name,
-                   json::value options) {
+request_ptr remove(const component_env& env, resource_ref ref, std::string ns, std::string name, json::value options) {
   auto r = blank(env, verb::delete_, ref);
   r->ns = std::move(ns);
   r->name = std::move(name);

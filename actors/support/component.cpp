@@ -24,7 +24,8 @@ std::vector<actor_info> actor_board::list() const {
   for (const auto& w : entries_) {
     auto c = w.lock();
     if (!c) continue;
-    out.push_back({c->path, c->mailbox.load(), c->handled.load(), c->restarts.load(), c->alive ? "running" : "stopped"});
+    out.push_back(
+        {c->path, c->mailbox.load(), c->handled.load(), c->restarts.load(), c->alive ? "running" : "stopped"});
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   return out;

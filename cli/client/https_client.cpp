@@ -49,8 +49,7 @@ struct https_client::impl {
       if (!config.ca_pem.empty()) tls.add_certificate_authority(asio::buffer(config.ca_pem), ec);
     }
     if (!ec && !config.cert_pem.empty()) tls.use_certificate_chain(asio::buffer(config.cert_pem), ec);
-    if (!ec && !config.key_pem.empty())
-      tls.use_private_key(asio::buffer(config.key_pem), asio::ssl::context::pem, ec);
+    if (!ec && !config.key_pem.empty()) tls.use_private_key(asio::buffer(config.key_pem), asio::ssl::context::pem, ec);
     if (ec) return errors::bad_request("the kubeconfig's certificates cannot be used: " + ec.message());
     tls_ready = true;
     return {};

@@ -27,7 +27,8 @@ result<std::string> from_base64(const std::string& text) {
                                 reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (n < 0) return errors::bad_request("not base64");
   std::size_t pad = 0;
-  while (pad < 2 && pad < text.size() && text[text.size() - 1 - pad] == '=') ++pad;
+  while (pad < 2 && pad < text.size() && text[text.size() - 1 - pad] == '=')
+    ++pad;
   out.resize(static_cast<std::size_t>(n) - pad);
   return out;
 }

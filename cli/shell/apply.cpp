@@ -65,8 +65,7 @@ bool create(session& s, const target& t, const json::value& doc) {
 bool update(session& s, const target& t, const json::value& doc, const json::value& live) {
   auto patch = doc;
   boost::system::error_code ec;
-  const auto before =
-    json::parse(jq::str(live, {"metadata", "annotations", last_applied}, "null"), ec);
+  const auto before = json::parse(jq::str(live, {"metadata", "annotations", last_applied}, "null"), ec);
   if (!ec) mark_removed(before, doc, patch);
   auto done = s.ask({.method = "PATCH",
                      .target = path_of(*t.r, t.ns, t.name) + "?fieldManager=actor-shell&fieldValidation=Strict",
@@ -75,7 +74,8 @@ bool update(session& s, const target& t, const json::value& doc, const json::val
                      .body = json::serialize(patch)});
   if (!done) return false;
   auto after = json::parse(done->body, ec);
-  const bool same = !ec && jq::str(after, {"metadata", "resourceVersion"}) == jq::str(live, {"metadata", "resourceVersion"});
+  const bool same =
+      !ec && jq::str(after, {"metadata", "resourceVersion"}) == jq::str(live, {"metadata", "resourceVersion"});
   return told(s, *t.r, t.name, same ? "unchanged" : "configured");
 }
 
@@ -85,8 +85,11 @@ bool apply_one(session& s, json::value doc, const std::string& ns_option) {
   jq::erase(doc, {"metadata", "annotations", last_applied});
   const auto plain = json::serialize(doc) + "\n";
   jq::at(doc, {"metadata", "annotations", last_applied}) = plain;
-  auto live = s.client.call(
-    {.method = "GET", .target = path_of(*t->r, t->ns, t->name), .content_type = {}, .accept = "application/json", .body = {}});
+  auto live = s.client.call({.method = "GET",
+                             .target = path_of(*t->r, t->ns, t->name),
+                             .content_type = {},
+                             .accept = "application/json",
+                             .body = {}});
   if (!live) return s.fail(live.error().message);
   if (live->code == 404) return create(s, *t, doc);
   if (live->code >= 400) return s.fail(explain(*live));
@@ -122,15 +125,14 @@ bool cmd_apply(session& s, const word_list& words) {
   auto docs = load_manifests(p->get("filename"));
   if (!docs) return s.fail(docs.error().message);
   bool ok = true;
-  for (auto& doc : *docs) ok = apply_one(s, std::move(doc), p->get("namespace")) && ok;
+  for (auto& doc : *docs)
+    ok = apply_one(s, std::move(doc), p->get("namespace")) && ok;
   return ok;
 }
 
 bool cmd_delete(session& s, const word_list& words) {
-  auto p = s.parse(words, {{'f', "filename", true},
-                           {'n', "namespace", true},
-                           {0, "cascade", true},
-                           {0, "grace-period", true}});
+  auto p = s.parse(
+      words, {{'f', "filename", true}, {'n', "namespace", true}, {0, "cascade", true}, {0, "grace-period", true}});
   if (!p) return false;
   bool ok = true;
   if (p->has("filename")) {
@@ -154,7 +156,8 @@ bool cmd_delete(session& s, const word_list& words) {
   const auto* r = s.resource(kind);
   if (!r) return false;
   if (names.empty()) return s.fail("which " + r->singular + "? Give its name");
-  for (const auto& name : names) ok = delete_one(s, {r, p->get("namespace", s.ns), name}, *p) && ok;
+  for (const auto& name : names)
+    ok = delete_one(s, {r, p->get("namespace", s.ns), name}, *p) && ok;
   return ok;
 }
 
@@ -172,7 +175,8 @@ bool cmd_scale(session& s, const word_list& words) {
   std::int64_t replicas = -1;
   try {
     replicas = std::stoll(w[1]);
-  } catch (const std::exception&) {}
+  } catch (const std::exception&) {
+  }
   if (replicas < 0) return s.fail("REPLICAS: expected a number from 0, found \"" + w[1] + "\"");
   const auto* r = s.resource(w[0].substr(0, slash));
   if (!r) return false;

@@ -28,9 +28,9 @@ void print_rows(std::ostream& out, const std::vector<word_list>& rows) {
 std::string tree_label(const std::string& path) {
   const auto name_end = path.find(' ');
   const auto last = path.rfind('/', name_end == std::string::npos ? path.size() : name_end);
-  const auto depth = std::count(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(
-                                                              name_end == std::string::npos ? path.size() : name_end),
-                                '/');
+  const auto depth = std::count(
+      path.begin(), path.begin() + static_cast<std::ptrdiff_t>(name_end == std::string::npos ? path.size() : name_end),
+      '/');
   return std::string(static_cast<std::size_t>(depth) * 2, ' ') +
          (last == std::string::npos ? path : path.substr(last + 1));
 }
@@ -78,7 +78,8 @@ bool cmd_log_level(session& s, const word_list& words) {
   auto p = s.parse(words, {});
   if (!p) return false;
   const auto& w = p->operands;
-  if (w.empty() || w.size() > 2) return s.fail("usage: loglevel [COMPONENT] trace|debug|info|warning|error|critical|off");
+  if (w.empty() || w.size() > 2)
+    return s.fail("usage: loglevel [COMPONENT] trace|debug|info|warning|error|critical|off");
   const json::object body{{"component", w.size() == 2 ? w[0] : "*"}, {"level", w.back()}};
   auto done = s.ask({.method = "PUT",
                      .target = "/troupe/v1/loglevel",

@@ -9,21 +9,21 @@ namespace troupe::cli {
 
 const std::vector<command>& commands() {
   static const std::vector<command> table{
-    {"get", cmd_get, "get RESOURCE [NAME] [-n NS|-A] [-l SELECTOR] [-o wide|yaml|json|name] [-w]", "show objects"},
-    {"describe", cmd_describe, "describe RESOURCE NAME [-n NS]", "one object in detail, with its events"},
-    {"apply", cmd_apply, "apply -f FILE [-n NS]", "create or update what a manifest says"},
-    {"delete", cmd_delete, "delete RESOURCE NAME… | -f FILE [-n NS] [--cascade P] [--grace-period S]",
-     "delete objects"},
-    {"scale", cmd_scale, "scale deployment/NAME REPLICAS [-n NS]", "change the number of replicas"},
-    {"logs", cmd_logs, "logs POD [-c CONTAINER] [-f] [-p] [--tail N] [--since SECONDS] [--timestamps]",
-     "a container's output"},
-    {"actors", cmd_actors, "actors", "the live tree of actors: mailbox, messages handled, restarts"},
-    {"raft", cmd_raft, "raft", "state of the Raft group"},
-    {"images", cmd_images, "images", "images on this node"},
-    {"loglevel", cmd_log_level, "loglevel [COMPONENT] LEVEL", "change what the node logs, while it runs"},
-    {"use", cmd_use, "use NAMESPACE", "make NAMESPACE the one for later commands"},
-    {"help", cmd_help, "help [COMMAND]", "this list, or one command's usage"},
-    {"quit", cmd_quit, "quit", "leave (also: exit, Ctrl-D)"},
+      {"get", cmd_get, "get RESOURCE [NAME] [-n NS|-A] [-l SELECTOR] [-o wide|yaml|json|name] [-w]", "show objects"},
+      {"describe", cmd_describe, "describe RESOURCE NAME [-n NS]", "one object in detail, with its events"},
+      {"apply", cmd_apply, "apply -f FILE [-n NS]", "create or update what a manifest says"},
+      {"delete", cmd_delete, "delete RESOURCE NAME… | -f FILE [-n NS] [--cascade P] [--grace-period S]",
+       "delete objects"},
+      {"scale", cmd_scale, "scale deployment/NAME REPLICAS [-n NS]", "change the number of replicas"},
+      {"logs", cmd_logs, "logs POD [-c CONTAINER] [-f] [-p] [--tail N] [--since SECONDS] [--timestamps]",
+       "a container's output"},
+      {"actors", cmd_actors, "actors", "the live tree of actors: mailbox, messages handled, restarts"},
+      {"raft", cmd_raft, "raft", "state of the Raft group"},
+      {"images", cmd_images, "images", "images on this node"},
+      {"loglevel", cmd_log_level, "loglevel [COMPONENT] LEVEL", "change what the node logs, while it runs"},
+      {"use", cmd_use, "use NAMESPACE", "make NAMESPACE the one for later commands"},
+      {"help", cmd_help, "help [COMMAND]", "this list, or one command's usage"},
+      {"quit", cmd_quit, "quit", "leave (also: exit, Ctrl-D)"},
   };
   return table;
 }
@@ -42,7 +42,8 @@ bool run_statement(session& s, const word_list& words) {
   const auto* c = find_command(name);
   if (!c) {
     std::vector<std::string> known;
-    for (const auto& k : commands()) known.push_back(k.name);
+    for (const auto& k : commands())
+      known.push_back(k.name);
     auto what = "no command \"" + name + "\"";
     if (auto near = node::nearest_word(name, known)) what += "; did you mean " + *near + "?";
     return s.fail(what + " Type help for the list.");

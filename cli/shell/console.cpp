@@ -9,8 +9,8 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/stat.h>
 #include <iostream>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace troupe::cli {
@@ -19,18 +19,20 @@ namespace {
 
 constexpr int history_lines_max = 1000;
 
-session* live = nullptr;           // readline's callbacks take no context
-std::vector<std::string> offered;  // candidates of the completion under way
+session* live = nullptr;          // readline's callbacks take no context
+std::vector<std::string> offered; // candidates of the completion under way
 int interrupt_pipe[2] = {-1, -1};
 
 void on_interrupt(int) {
   const char byte = 0;
-  if (::write(interrupt_pipe[1], &byte, 1) < 0) {}
+  if (::write(interrupt_pipe[1], &byte, 1) < 0) {
+  }
 }
 
 void drain_interrupts() {
   char bytes[64];
-  while (::read(interrupt_pipe[0], bytes, sizeof bytes) > 0) {}
+  while (::read(interrupt_pipe[0], bytes, sizeof bytes) > 0) {
+  }
 }
 
 char* next_candidate(const char* text, int state) {
@@ -56,19 +58,22 @@ void offer_names(const std::string& resource) {
   boost::system::error_code ec;
   const auto doc = json::parse(answer->body, ec);
   if (ec) return;
-  for (const auto& item : jq::arr(doc, {"items"})) offered.emplace_back(jq::str(item, {"metadata", "name"}));
+  for (const auto& item : jq::arr(doc, {"items"}))
+    offered.emplace_back(jq::str(item, {"metadata", "name"}));
 }
 
 void offer_for(const word_list& before) {
   if (before.empty()) {
-    for (const auto& c : commands()) offered.emplace_back(c.name);
+    for (const auto& c : commands())
+      offered.emplace_back(c.name);
     return;
   }
   const auto& verb = before[0];
   if (verb == "logs" && before.size() == 1) return offer_names("pods");
   if (verb == "use" && before.size() == 1) return offer_names("namespaces");
   if (verb == "help" && before.size() == 1) {
-    for (const auto& c : commands()) offered.emplace_back(c.name);
+    for (const auto& c : commands())
+      offered.emplace_back(c.name);
     return;
   }
   if (verb != "get" && verb != "describe" && verb != "delete") return;

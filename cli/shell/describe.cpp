@@ -53,7 +53,8 @@ void report_entry(std::ostream& out, std::string_view name, const json::value& v
 
 void report(std::ostream& out, const json::value& v, int indent) {
   if (const auto* o = v.if_object()) {
-    for (const auto& [k, x] : *o) report_entry(out, title(k), x, indent);
+    for (const auto& [k, x] : *o)
+      report_entry(out, title(k), x, indent);
   } else if (const auto* a = v.if_array()) {
     for (const auto& x : *a) {
       if (!x.is_object()) {
@@ -119,14 +120,13 @@ void report_events(session& s, const json::value& doc, const std::string& ns) {
     s.out << "Events:  <none>\n";
     return;
   }
-  std::sort(items.begin(), items.end(), [](const auto& a, const auto& b) {
-    return jq::str(a, {"lastTimestamp"}) < jq::str(b, {"lastTimestamp"});
-  });
+  std::sort(items.begin(), items.end(),
+            [](const auto& a, const auto& b) { return jq::str(a, {"lastTimestamp"}) < jq::str(b, {"lastTimestamp"}); });
   s.out << "Events:\n";
   for (const auto& e : items) {
     const auto count = jq::num(e, {"count"}, 1);
-    s.out << "  " << std::left << std::setw(8) << jq::str(e, {"type"}) << std::setw(20) << jq::str(e, {"reason"})
-          << " " << jq::str(e, {"lastTimestamp"}) << (count > 1 ? " (x" + std::to_string(count) + ")" : "") << "  "
+    s.out << "  " << std::left << std::setw(8) << jq::str(e, {"type"}) << std::setw(20) << jq::str(e, {"reason"}) << " "
+          << jq::str(e, {"lastTimestamp"}) << (count > 1 ? " (x" + std::to_string(count) + ")" : "") << "  "
           << jq::str(e, {"source", "component"}) << "  " << jq::str(e, {"message"}) << "\n";
   }
 }

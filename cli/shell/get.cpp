@@ -29,7 +29,8 @@ bool known_output(session& s, const std::string& o) {
 void print_names(session& s, const schema::resource& r, const json::value& doc) {
   const auto prefix = r.group.empty() ? r.singular + "/" : r.singular + "." + r.group + "/";
   if (const auto* items = jq::find(doc, {"items"}); items && items->is_array()) {
-    for (const auto& item : items->get_array()) s.out << prefix << jq::str(item, {"metadata", "name"}) << "\n";
+    for (const auto& item : items->get_array())
+      s.out << prefix << jq::str(item, {"metadata", "name"}) << "\n";
   } else {
     s.out << prefix << jq::str(doc, {"metadata", "name"}) << "\n";
   }
@@ -51,8 +52,7 @@ bool print_objects(session& s, const schema::resource& r, const std::string& tar
 /// The answer's resourceVersion, to watch from; empty on failure.
 std::optional<std::string> print_table(session& s, const std::string& target, const table::text_options& o,
                                        const std::string& what) {
-  auto answer =
-    s.ask({.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}});
+  auto answer = s.ask({.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}});
   if (!answer) return std::nullopt;
   boost::system::error_code ec;
   auto doc = json::parse(answer->body, ec);
@@ -93,7 +93,7 @@ bool follow(session& s, const std::string& target, table::text_options o) {
     return true;
   };
   auto code = s.client.stream(
-    {.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}}, piece, s.stop_fd);
+      {.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}}, piece, s.stop_fd);
   return code ? *code < 400 : s.fail(code.error().message);
 }
 

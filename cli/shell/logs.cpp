@@ -30,8 +30,8 @@ bool cmd_logs(session& s, const word_list& words) {
   q.pop_back();
 
   http_call call{.method = "GET",
-                 .target = "/api/v1/namespaces/" + url_encode(p->get("namespace", s.ns)) + "/pods/" +
-                           url_encode(name) + "/log" + q,
+                 .target = "/api/v1/namespaces/" + url_encode(p->get("namespace", s.ns)) + "/pods/" + url_encode(name) +
+                           "/log" + q,
                  .content_type = {},
                  .accept = "*/*",
                  .body = {}};
@@ -42,13 +42,13 @@ bool cmd_logs(session& s, const word_list& words) {
   }
   std::string head; // kept in case it is a Status
   auto code = s.client.stream(
-    call,
-    [&](std::string_view bytes) {
-      if (head.size() < 4096) head.append(bytes.substr(0, 4096 - head.size()));
-      s.out << bytes << std::flush;
-      return true;
-    },
-    s.stop_fd);
+      call,
+      [&](std::string_view bytes) {
+        if (head.size() < 4096) head.append(bytes.substr(0, 4096 - head.size()));
+        s.out << bytes << std::flush;
+        return true;
+      },
+      s.stop_fd);
   if (!code) return s.fail(code.error().message);
   return *code < 400 || s.fail(explain({*code, {}, head}));
 }

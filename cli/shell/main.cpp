@@ -22,11 +22,11 @@ struct shell_options {
 
 std::optional<int> parse(int argc, char** argv, shell_options& out) {
   po::options_description desc(
-    "usage: actor-shell [--data-dir DIR | --kubeconfig FILE] [-c 'COMMAND; …'] [SCRIPT.ash]\noptions");
+      "usage: actor-shell [--data-dir DIR | --kubeconfig FILE] [-c 'COMMAND; …'] [SCRIPT.ash]\noptions");
   desc.add_options()("data-dir", po::value(&out.data_dir), "data dir of a node on this machine")(
-    "kubeconfig", po::value(&out.kubeconfig), "kubeconfig of a cluster anywhere")(
-    "command,c", po::value(&out.commands), "run these commands and leave")("script", po::value(&out.script),
-                                                                           "file of commands")("help,h", "this text");
+      "kubeconfig", po::value(&out.kubeconfig), "kubeconfig of a cluster anywhere")(
+      "command,c", po::value(&out.commands), "run these commands and leave")("script", po::value(&out.script),
+                                                                             "file of commands")("help,h", "this text");
   po::positional_options_description positional;
   positional.add("script", 1);
   try {

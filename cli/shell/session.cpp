@@ -53,7 +53,8 @@ const option_spec* find_option(const std::vector<option_spec>& specs, const std:
 
 std::string unknown_option(const std::vector<option_spec>& specs, const std::string& word) {
   std::vector<std::string> names;
-  for (const auto& s : specs) names.push_back(s.name);
+  for (const auto& s : specs)
+    names.push_back(s.name);
   auto what = "unknown option " + word;
   if (auto near = node::nearest_word(word.substr(word.find_first_not_of('-')), names))
     what += "; did you mean --" + *near + "?";
@@ -101,7 +102,8 @@ const schema::resource* session::resource(const std::string& name) {
   const auto& reg = schema::registry::get();
   if (const auto* r = reg.find_by_name(name)) return r;
   std::vector<std::string> names;
-  for (const auto& r : reg.resources()) names.push_back(r.plural);
+  for (const auto& r : reg.resources())
+    names.push_back(r.plural);
   auto what = "the server has no resource \"" + name + "\"";
   if (auto near = node::nearest_word(name, names)) what += "; did you mean " + *near + "?";
   fail(what);
@@ -154,7 +156,8 @@ void emit(YAML::Emitter& e, const json::value& v) {
       return;
     }
     e << YAML::BeginSeq;
-    for (const auto& x : v.get_array()) emit(e, x);
+    for (const auto& x : v.get_array())
+      emit(e, x);
     e << YAML::EndSeq;
     return;
   case json::kind::string: {
@@ -232,7 +235,8 @@ result<std::vector<json::value>> load_manifests(const std::string& file) {
     if (!decoded) return errors::bad_request(file + ": " + decoded.error().message);
     auto& doc = decoded->doc;
     if (jq::str(doc, {"kind"}) == "List") {
-      for (const auto& item : jq::arr(doc, {"items"})) out.push_back(item);
+      for (const auto& item : jq::arr(doc, {"items"}))
+        out.push_back(item);
     } else if (doc.is_object()) {
       out.push_back(std::move(doc));
     } else {

@@ -53,7 +53,8 @@ result<std::vector<word_list>> split_statements(std::string_view text) {
     } else if (c == ';' || c == '\n') {
       out.end_statement();
     } else if (c == '#' && !out.open) {
-      while (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+      while (i + 1 < text.size() && text[i + 1] != '\n')
+        ++i;
     } else if (c == ' ' || c == '\t' || c == '\r') {
       out.end_word();
     } else {

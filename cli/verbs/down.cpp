@@ -21,7 +21,8 @@ int verb_down(const args& words) {
   bool purge = false;
   po::options_description desc("usage: troupe down [--data-dir DIR] [--purge]\noptions");
   desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()), "where state is kept")(
-    "purge", po::bool_switch(&purge), "also remove containers, network rules, mounts and data")("help,h", "this text");
+      "purge", po::bool_switch(&purge), "also remove containers, network rules, mounts and data")("help,h",
+                                                                                                  "this text");
   try {
     po::variables_map vm;
     po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);

@@ -20,12 +20,14 @@ namespace {
 constexpr const char* usage = "usage: troupe image import FILE | pull REF | ls | rm REF  [--data-dir DIR]\noptions";
 
 void print(const runtime::image_info& i) {
-  for (const auto& ref : i.references) std::cout << ref << "\n";
+  for (const auto& ref : i.references)
+    std::cout << ref << "\n";
   if (i.references.empty()) std::cout << i.id << "\n";
 }
 
 int list(runtime::image_store& store) {
-  std::cout << std::left << std::setw(48) << "IMAGE" << std::setw(16) << "ID" << "SIZE\n";
+  std::cout << std::left << std::setw(48) << "IMAGE" << std::setw(16) << "ID"
+            << "SIZE\n";
   for (const auto& i : store.list()) {
     const auto hex = i.id.substr(i.id.find(':') == std::string::npos ? 0 : i.id.find(':') + 1, 12);
     auto names = i.references;
@@ -56,10 +58,10 @@ int verb_image(const args& words) {
   std::string data_dir, node, reference, auth_file;
   std::vector<std::string> operands;
   po::options_description desc(usage);
-  desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()), "where state is kept")(
-    "node", po::value(&node), "node, when the data dir has several")(
-    "name", po::value(&reference), "import: name to give instead of the archive's own")(
-    "authfile", po::value(&auth_file), "pull: registry credentials (containers-auth.json)")("help,h", "this text");
+  desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()),
+                     "where state is kept")("node", po::value(&node), "node, when the data dir has several")(
+      "name", po::value(&reference), "import: name to give instead of the archive's own")(
+      "authfile", po::value(&auth_file), "pull: registry credentials (containers-auth.json)")("help,h", "this text");
   po::options_description hidden;
   hidden.add_options()("operand", po::value(&operands));
   po::positional_options_description positional;
@@ -93,7 +95,8 @@ int verb_image(const args& words) {
   if (what == "import") {
     auto made = store->import(std::filesystem::absolute(operands[1]), reference);
     if (!made) return complain(made.error().message);
-    for (const auto& i : *made) print(i);
+    for (const auto& i : *made)
+      print(i);
     return 0;
   }
   if (what == "pull") {

@@ -32,9 +32,9 @@ struct up_options {
 std::optional<int> parse(const args& words, up_options& out) {
   po::options_description desc("usage: troupe up [-f FILE.yaml] [--data-dir DIR] [--node NAME] [--detach]\noptions");
   desc.add_options()("file,f", po::value(&out.file), "cluster config (kind: TroupeCluster)")(
-    "data-dir", po::value(&out.data_dir)->default_value(default_data_dir()), "where state is kept")(
-    "node", po::value(&out.node), "start only this node of the config")(
-    "detach", po::bool_switch(&out.detach), "return when the API answers /readyz")("help,h", "this text");
+      "data-dir", po::value(&out.data_dir)->default_value(default_data_dir()),
+      "where state is kept")("node", po::value(&out.node), "start only this node of the config")(
+      "detach", po::bool_switch(&out.detach), "return when the API answers /readyz")("help,h", "this text");
   try {
     po::variables_map vm;
     po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);
@@ -59,7 +59,8 @@ std::string host_name() {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (!out.empty() && (c == '-' || c == '.'))) out += c;
   }
-  while (!out.empty() && (out.back() == '-' || out.back() == '.')) out.pop_back();
+  while (!out.empty() && (out.back() == '-' || out.back() == '.'))
+    out.pop_back();
   return out.empty() ? "node-1" : out;
 }
 
@@ -92,7 +93,7 @@ std::optional<int> load(const up_options& o, node::cluster_config& out) {
 std::optional<int> choose(const up_options& o, const node::cluster_config& c, node::node_config& self) {
   if (c.nodes.size() > 1)
     return complain(o.file + " names " + std::to_string(c.nodes.size()) +
-                      " nodes; this version runs clusters of one node, remove the others",
+                        " nodes; this version runs clusters of one node, remove the others",
                     2);
   if (!o.node.empty() && c.nodes.front().name != o.node)
     return complain("no node named \"" + o.node + "\" in " + o.file + "; it has \"" + c.nodes.front().name + "\"", 2);

@@ -8,12 +8,12 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -139,7 +139,8 @@ private:
 
   std::string config_map(const std::string& name, int i) const {
     return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")" + name + R"(","namespace":")" + s_.ns +
-           R"(","labels":{"app":"kbench","i":")" + std::to_string(i % 10) + R"("}},"data":{"v":")" + payload_ + R"("}})";
+           R"(","labels":{"app":"kbench","i":")" + std::to_string(i % 10) + R"("}},"data":{"v":")" + payload_ +
+           R"("}})";
   }
   std::string bench_pod(int i) const {
     return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod-)" + std::to_string(i) + R"(","namespace":")" +
@@ -192,7 +193,8 @@ private:
     pool_done_ = std::move(done);
     working_ = s_.clients;
     pool_start_ = clock_type::now();
-    for (int w = 0; w < s_.clients; ++w) go(worker(f));
+    for (int w = 0; w < s_.clients; ++w)
+      go(worker(f));
   }
 
   static double quantile(const std::vector<double>& sorted, double q) {
@@ -252,20 +254,20 @@ task<void> bench::watcher(int* open, std::function<void()> all_open) {
   const auto rv = co_await list_version(c, base_ + "/configmaps?limit=1");
   int seen = 0;
   co_await c.lines(
-    base_ + "/configmaps?watch=1&timeoutSeconds=600&resourceVersion=" + rv,
-    [this, &seen](std::string_view line) {
-      constexpr std::string_view mark = "\"name\":\"w-";
-      const auto at = line.find(mark);
-      if (at == std::string_view::npos) return true;
-      std::size_t i = 0;
-      for (auto p = at + mark.size(); p < line.size() && line[p] >= '0' && line[p] <= '9'; ++p)
-        i = i * 10 + static_cast<std::size_t>(line[p] - '0');
-      if (i < sent_.size()) watch_latency_.push_back(ms_since(sent_[i]));
-      return ++seen < s_.n;
-    },
-    [open, all_open] {
-      if (--*open == 0) all_open();
-    });
+      base_ + "/configmaps?watch=1&timeoutSeconds=600&resourceVersion=" + rv,
+      [this, &seen](std::string_view line) {
+        constexpr std::string_view mark = "\"name\":\"w-";
+        const auto at = line.find(mark);
+        if (at == std::string_view::npos) return true;
+        std::size_t i = 0;
+        for (auto p = at + mark.size(); p < line.size() && line[p] >= '0' && line[p] <= '9'; ++p)
+          i = i * 10 + static_cast<std::size_t>(line[p] - '0');
+        if (i < sent_.size()) watch_latency_.push_back(ms_since(sent_[i]));
+        return ++seen < s_.n;
+      },
+      [open, all_open] {
+        if (--*open == 0) all_open();
+      });
 }
 
 void bench::phase_watch() {
@@ -284,7 +286,8 @@ void bench::phase_watch() {
     begun = clock_type::now();
     start_pool(s_.n, create, [this] { report_pool("create under watch"); });
   };
-  for (int w = 0; w < s_.watchers; ++w) go(watcher(&open, start));
+  for (int w = 0; w < s_.watchers; ++w)
+    go(watcher(&open, start));
   ioc_.run();
   ioc_.restart();
   const double s = ms_since(begun) / 1000;
@@ -305,21 +308,21 @@ task<void> bench::bound_watch(double* elapsed) {
   };
   auto begun = clock_type::now();
   co_await c.lines(
-    base_ + "/pods?watch=1&timeoutSeconds=900&resourceVersion=" + rv,
-    [&](std::string_view line) {
-      if (line.find("\"nodeName\":\"") == std::string_view::npos) return true;
-      constexpr std::string_view mark = "\"name\":\"pod-";
-      const auto at = line.find(mark);
-      if (at != std::string_view::npos) {
-        const auto from = at + mark.size();
-        bound.emplace(line.substr(from, line.find('"', from) - from));
-      }
-      return static_cast<int>(bound.size()) < s_.n;
-    },
-    [&] {
-      begun = clock_type::now();
-      start_pool(s_.n, create, [this] { report_pool("create pod"); });
-    });
+      base_ + "/pods?watch=1&timeoutSeconds=900&resourceVersion=" + rv,
+      [&](std::string_view line) {
+        if (line.find("\"nodeName\":\"") == std::string_view::npos) return true;
+        constexpr std::string_view mark = "\"name\":\"pod-";
+        const auto at = line.find(mark);
+        if (at != std::string_view::npos) {
+          const auto from = at + mark.size();
+          bound.emplace(line.substr(from, line.find('"', from) - from));
+        }
+        return static_cast<int>(bound.size()) < s_.n;
+      },
+      [&] {
+        begun = clock_type::now();
+        start_pool(s_.n, create, [this] { report_pool("create pod"); });
+      });
   *elapsed = ms_since(begun) / 1000;
   if (static_cast<int>(bound.size()) < s_.n) failed_ = true;
 }
@@ -332,12 +335,12 @@ void bench::phase_sched() {
     const auto name = "n-" + std::to_string(i);
     auto a = co_await c.call("POST", "/api/v1/nodes", "application/json",
                              R"({"apiVersion":"v1","kind":"Node","metadata":{"name":")" + name +
-                               R"(","labels":{"kubernetes.io/hostname":")" + name +
-                               R"(","topology.kubernetes.io/zone":"z)" + std::to_string(i % 3) + R"("}}})");
+                                 R"(","labels":{"kubernetes.io/hostname":")" + name +
+                                 R"(","topology.kubernetes.io/zone":"z)" + std::to_string(i % 3) + R"("}}})");
     if (a.code >= 300) co_return a;
     a = co_await c.call(
-      "PATCH", "/api/v1/nodes/" + name + "/status", "application/strategic-merge-patch+json",
-      R"({"status":{"capacity":{"cpu":"32","memory":"256Gi","pods":"110"},"allocatable":{"cpu":"32","memory":"256Gi","pods":"110"},"conditions":[{"type":"Ready","status":"True","reason":"KubeletReady"}]}})");
+        "PATCH", "/api/v1/nodes/" + name + "/status", "application/strategic-merge-patch+json",
+        R"({"status":{"capacity":{"cpu":"32","memory":"256Gi","pods":"110"},"allocatable":{"cpu":"32","memory":"256Gi","pods":"110"},"conditions":[{"type":"Ready","status":"True","reason":"KubeletReady"}]}})");
     if (a.code >= 300) co_return a;
     co_return co_await c.call("PATCH", "/api/v1/nodes/" + name, "application/merge-patch+json",
                               R"({"spec":{"taints":null}})");
@@ -364,19 +367,19 @@ task<void> bench::podstart_loop(std::vector<double>* latencies) {
                       R"("},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":")" + s_.image +
                       R"("}]}})";
     co_await watch.lines(
-      base_ + "/pods?watch=1&timeoutSeconds=60&fieldSelector=metadata.name%3D" + name + "&resourceVersion=" + rv,
-      [&](std::string_view line) {
-        if (line.find("\"phase\":\"Running\"") == std::string_view::npos) return true;
-        latencies->push_back(ms_since(begun));
-        return false;
-      },
-      [&] {
-        begun = clock_type::now();
-        go([](bench& b, connection& c, std::string text) -> task<void> {
-          auto a = co_await c.call("POST", b.base_ + "/pods", "application/json", text);
-          if (a.code >= 300) throw std::runtime_error(a.body);
-        }(*this, api, body));
-      });
+        base_ + "/pods?watch=1&timeoutSeconds=60&fieldSelector=metadata.name%3D" + name + "&resourceVersion=" + rv,
+        [&](std::string_view line) {
+          if (line.find("\"phase\":\"Running\"") == std::string_view::npos) return true;
+          latencies->push_back(ms_since(begun));
+          return false;
+        },
+        [&] {
+          begun = clock_type::now();
+          go([](bench& b, connection& c, std::string text) -> task<void> {
+            auto a = co_await c.call("POST", b.base_ + "/pods", "application/json", text);
+            if (a.code >= 300) throw std::runtime_error(a.body);
+          }(*this, api, body));
+        });
     co_await api.call("DELETE", base_ + "/pods/" + name + "?gracePeriodSeconds=0");
   }
 }
@@ -404,25 +407,24 @@ task<void> bench::scale_up(double* elapsed) {
   std::set<std::string, std::less<>> running;
   clock_type::time_point begun;
   co_await watch.lines(
-    base_ + "/pods?watch=1&timeoutSeconds=120&" + selector,
-    [&](std::string_view line) {
-      constexpr std::string_view mark = "\"name\":\"";
-      const auto at = line.find(mark, line.find("\"metadata\":"));
-      const auto from = at + mark.size();
-      if (at != std::string_view::npos && line.find("\"phase\":\"Running\"") != std::string_view::npos)
-        running.emplace(line.substr(from, line.find('"', from) - from));
-      return static_cast<int>(running.size()) < s_.n;
-    },
-    [&] {
-      begun = clock_type::now();
-      go([](bench& b, connection& c) -> task<void> {
-        auto a = co_await c.call("PATCH",
-                                 "/apis/apps/v1/namespaces/" + b.s_.ns + "/deployments/" + b.s_.deployment + "/scale",
-                                 "application/merge-patch+json",
-                                 R"({"spec":{"replicas":)" + std::to_string(b.s_.n) + "}}");
-        if (a.code >= 300) throw std::runtime_error(a.body);
-      }(*this, api));
-    });
+      base_ + "/pods?watch=1&timeoutSeconds=120&" + selector,
+      [&](std::string_view line) {
+        constexpr std::string_view mark = "\"name\":\"";
+        const auto at = line.find(mark, line.find("\"metadata\":"));
+        const auto from = at + mark.size();
+        if (at != std::string_view::npos && line.find("\"phase\":\"Running\"") != std::string_view::npos)
+          running.emplace(line.substr(from, line.find('"', from) - from));
+        return static_cast<int>(running.size()) < s_.n;
+      },
+      [&] {
+        begun = clock_type::now();
+        go([](bench& b, connection& c) -> task<void> {
+          auto a = co_await c.call(
+              "PATCH", "/apis/apps/v1/namespaces/" + b.s_.ns + "/deployments/" + b.s_.deployment + "/scale",
+              "application/merge-patch+json", R"({"spec":{"replicas":)" + std::to_string(b.s_.n) + "}}");
+          if (a.code >= 300) throw std::runtime_error(a.body);
+        }(*this, api));
+      });
   *elapsed = ms_since(begun) / 1000;
   if (static_cast<int>(running.size()) < s_.n) failed_ = true;
 }
@@ -487,11 +489,11 @@ int main(int argc, char** argv) {
   std::string file, phase;
   po::options_description desc("usage: kbench --kubeconfig FILE [options] PHASE\noptions");
   desc.add_options()("kubeconfig", po::value(&file)->required(), "kubeconfig of an administrator")(
-    "n,n", po::value(&s.n), "objects")("c,c", po::value(&s.clients), "concurrent clients")(
-    "size", po::value(&s.size), "payload bytes of a ConfigMap")("w,w", po::value(&s.watchers), "watchers")(
-    "nodes", po::value(&s.nodes), "nodes")("ns", po::value(&s.ns), "namespace")(
-    "image", po::value(&s.image), "image of podstart")("deployment", po::value(&s.deployment), "of scale")(
-    "phase", po::value(&phase)->required(), "what to measure");
+      "n,n", po::value(&s.n), "objects")("c,c", po::value(&s.clients), "concurrent clients")(
+      "size", po::value(&s.size), "payload bytes of a ConfigMap")("w,w", po::value(&s.watchers), "watchers")(
+      "nodes", po::value(&s.nodes), "nodes")("ns", po::value(&s.ns), "namespace")("image", po::value(&s.image),
+                                                                                  "image of podstart")(
+      "deployment", po::value(&s.deployment), "of scale")("phase", po::value(&phase)->required(), "what to measure");
   po::positional_options_description positional;
   positional.add("phase", 1);
   try {
