@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 namespace troupe::cli {
@@ -163,9 +164,10 @@ void emit(YAML::Emitter& e, const json::value& v) {
   case json::kind::string: {
     const std::string s{v.get_string()};
     // Text that a reader would take for a number, a boolean or null keeps its quotes.
-    const bool looks_typed = s.empty() || YAML::Load("x: " + s)["x"].IsNull() ||
-                             s.find_first_not_of("0123456789.+-eExX_") == std::string::npos || s == "true" ||
-                             s == "false" || s == "yes" || s == "no" || s == "on" || s == "off" || s == "y" || s == "n";
+    static const std::set<std::string> words{"",      "~",     "null",  "Null", "NULL", "true", "True", "TRUE",
+                                             "false", "False", "FALSE", "yes",  "no",   "on",   "off",  "y",
+                                             "n",     "Yes",   "No",    "On",   "Off",  "Y",    "N"};
+    const bool looks_typed = words.contains(s) || s.find_first_not_of("0123456789.+-eExX_:") == std::string::npos;
     if (s.find('\n') != std::string::npos) {
       e << YAML::Literal << s;
     } else if (looks_typed) {
