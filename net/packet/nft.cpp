@@ -61,7 +61,7 @@ result<json::value> list(const std::string& command) {
   auto doc = json::parse(text, error);
   if (error) return errors::internal("nftables printed something that is not JSON: " + error.message());
   const auto* found = jq::find(doc, {"nftables"});
-  return found ? json::value{*found} : json::value{json::array{}};
+  return found ? json::value(*found) : json::value(json::array()); // braces would nest the array
 }
 
 bool available() { return static_cast<bool>(list("list tables")); }

@@ -162,7 +162,10 @@ private:
     auto own = "net/ipv4/conf/" + config_.bridge + "/";
     // Node ports on 127.0.0.1 leave through the bridge with a loopback source until masquerade replaces it.
     if (auto done = write_sysctl(own + "route_localnet", "1"); !done) return done;
-    return write_sysctl(own + "send_redirects", "0");
+    // The kernel sends redirects when `all` or the device says so, and each one delays the ICMP errors behind it. The
+    // other devices keep their own setting, which is on unless someone turned it off.
+    if (auto done = write_sysctl(own + "send_redirects", "0"); !done) return done;
+    return write_sysctl("net/ipv4/conf/all/send_redirects", "0");
   }
 
   /// Devices of running pods tell what a lost address file does not.

@@ -157,9 +157,10 @@ private:
   /// Nobody is there: say so at once. Somebody is there but not on this node: the policy says drop.
   void refuse(const service_port& s, const names& n, const std::string& match) {
     bool nobody = s.endpoints.empty();
-    add_alone(filter()[prefix_ + "REJECT"],
-              {match, nobody ? "-j REJECT --reject-with icmp-port-unreachable" : "-j DROP",
-               n.id + (nobody ? " has no endpoints" : " has no local endpoints")});
+    // A reset is not rate-limited as ICMP errors are.
+    std::string reject = s.protocol == "tcp" ? "tcp-reset" : "icmp-port-unreachable";
+    add_alone(filter()[prefix_ + "REJECT"], {match, nobody ? "-j REJECT --reject-with " + reject : "-j DROP",
+                                             n.id + (nobody ? " has no endpoints" : " has no local endpoints")});
   }
 
   void cluster_address(const service_port& s, const names& n, const std::vector<service_endpoint>& inner) {

@@ -98,9 +98,9 @@ private:
     std::vector<std::string> refuse{"ip daddr . meta l4proto . th dport vmap @refused-ips",
                                     "fib daddr type local meta l4proto . th dport vmap @refused-nodeports"};
     // What is still addressed to the range after translation has no Service: nothing else answers there.
-    if (!config_.service_cidr.empty()) refuse.push_back("ip daddr " + config_.service_cidr + " reject");
+    if (!config_.service_cidr.empty()) refuse.push_back("ip daddr " + config_.service_cidr + " goto do-reject");
     out_.chains["refuse"] = service_chain("troupe", std::move(refuse));
-    out_.chains["do-reject"] = service_chain("troupe", {"reject"});
+    out_.chains["do-reject"] = service_chain("troupe", {"meta l4proto 6 reject with tcp reset", "reject"});
   }
 
   static std::string refusal(const service_port& s) { return s.endpoints.empty() ? "goto do-reject" : "drop"; }
