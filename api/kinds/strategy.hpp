@@ -5,6 +5,7 @@
 // Source: k8s API sections 9, 10, 11 (create and update strategies of each kind).
 #pragma once
 
+#include "api/identity.hpp"
 #include "api/meta/names.hpp"
 #include "api/meta/time.hpp"
 #include "api/schema/registry.hpp"
@@ -12,6 +13,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe::kinds {
 

@@ -45,8 +45,7 @@ struct place {
     const auto* f = t->find(key);
     if (!f) return {};
     const bool structure = f->what == schema::form::structure;
-    const bool replaces = jq::str(t->raw, {"fields", key, "patch"}) == "replace";
-    return {structure ? f->ref : nullptr, f->how == schema::shape::map, f->patch_merge, replaces, f->merge_key};
+    return {structure ? f->ref : nullptr, f->how == schema::shape::map, f->patch_merge, f->patch_replace, f->merge_key};
   }
 };
 place inside(const member& m) { return m.is_map ? place{nullptr, m.inner} : place{m.inner, nullptr}; }
