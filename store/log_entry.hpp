@@ -63,10 +63,12 @@ struct group_config {
   friend bool operator==(const group_config&, const group_config&) = default;
 };
 
-/// What must be on disk before a member answers in a term.
+/// What must be on disk before a member answers in a term. `commit` rides along with entries, so that a restarted
+/// member applies at once what it knew to be committed.
 struct hard_state {
   log_term term;
   member_id vote;
+  log_index commit;
   friend bool operator==(const hard_state&, const hard_state&) = default;
 };
 

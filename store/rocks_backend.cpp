@@ -103,6 +103,21 @@ bool decode_pair(std::string_view s, std::uint64_t& a, std::uint64_t& b) {
   return in.done();
 }
 
+std::string encode_hard(const hard_state& h) {
+  std::string s;
+  put_varint(s, h.term.v);
+  put_varint(s, h.vote.v);
+  put_varint(s, h.commit.v);
+  return s;
+}
+bool decode_hard(std::string_view s, hard_state& h) {
+  byte_reader in(s);
+  h.term = log_term{in.varint()};
+  h.vote = member_id{in.varint()};
+  h.commit = log_index{in.varint()};
+  return in.done();
+}
+
 } // namespace
 
 std::string encode_config(const group_config& c) {
@@ -340,7 +355,7 @@ result<recovered_state> rocks_backend::recover(state_machine& objects) {
   if (!*applied || !decode_mark(**applied, out.applied)) return corrupt("meta/applied", "missing or unreadable");
   auto hard = m.meta("hard");
   if (!hard) return hard.error();
-  if (*hard && !decode_pair(**hard, out.hard.term.v, out.hard.vote.v)) return corrupt("meta/hard", "unreadable");
+  if (*hard && !decode_hard(**hard, out.hard)) return corrupt("meta/hard", "unreadable");
   auto base = m.meta("log_base");
   if (!base) return base.error();
   if (*base && !decode_pair(**base, out.base.index.v, out.base.term.v)) return corrupt("meta/log_base", "unreadable");
@@ -483,7 +498,7 @@ result<void> rocks_backend::write(const write_group& g) {
   auto& m = *impl_;
   if (auto r = m.ensure_space(!g.append.empty()); !r) return r;
   rocksdb::WriteBatch b;
-  if (g.hard) b.Put(m.cf[f_meta], "hard", encode_pair(g.hard->term.v, g.hard->vote.v));
+  if (g.hard) b.Put(m.cf[f_meta], "hard", encode_hard(*g.hard));
   m.add_log(b, g);
   m.add_changes(b, g.changes);
   if (g.applied) b.Put(m.cf[f_meta], "applied", encode_mark(*g.applied));

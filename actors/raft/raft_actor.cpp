@@ -49,8 +49,10 @@ result<void> replay(raft_parts& p, raft::instant now) {
     std::vector<store::change_record> changes;
     for (const auto& entry : e.apply) {
       p.machine->apply(entry, changes);
-      p.mark = {{entry.index, entry.term}, p.machine->rev(), p.core->config()};
+      p.mark.at = {entry.index, entry.term};
     }
+    p.mark.rev = p.machine->rev();
+    if (e.config) p.mark.config = *e.config;
     p.hub->append(changes, p.machine->rev());
     p.unsaved.insert(p.unsaved.end(), changes.begin(), changes.end());
     if (!e.persist) return {};

@@ -13,8 +13,12 @@ constexpr std::size_t forwarded_reads_max = 4096; // beyond: answered as failed,
 
 raft_core::raft_core(core_options options, core_state from)
     : opt_(options), hard_(from.hard), durable_hard_(from.hard), handed_hard_(from.hard),
-      log_(from.base, std::move(from.log), std::max(from.applied, from.base.index)), config_(std::move(from.config)),
-      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v) {}
+      log_(from.base, std::move(from.log), from.hard.commit, std::max(from.applied, from.base.index)),
+      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v) {
+  configs_.emplace_back(log_.applied(), std::move(from.config));
+  for (auto i = log_.applied().next(); i <= log_.last().index; i = i.next())
+    adopt(log_.at(i));
+}
 
 effects raft_core::step(const event& e, instant now) {
   now_ = std::max(now, now_); // a clock that steps back must not revive old deadlines
@@ -29,6 +33,10 @@ effects raft_core::step(const event& e, instant now) {
 void raft_core::finish_step() {
   if (!persisting_) hand_out_persist();
   out_.apply = log_.take_applicable();
+  while (configs_.size() > 1 && configs_[1].first <= log_.applied()) {
+    configs_.pop_front();
+    out_.config = configs_.front().second;
+  }
   out_.wake_at = next_deadline();
 }
 
@@ -36,7 +44,8 @@ void raft_core::finish_step() {
 void raft_core::hand_out_persist() {
   waiting_.append = log_.hand_out(opt_.persist_entries_max, opt_.persist_bytes_max);
   if (!waiting_.append.empty()) write_refused_ = false;
-  if (!hard_is_durable() && !write_refused_) waiting_.hard = hard_;
+  if ((!hard_is_durable() && !write_refused_) || !waiting_.append.empty())
+    waiting_.hard = hard_state{hard_.term, hard_.vote, std::min(log_.commit(), log_.handed())};
   // Replies may rest on entries that did not fit into this group: keep them for the next.
   std::vector<message> later;
   if (!log_.all_handed()) later = std::exchange(waiting_.then_send, {});
@@ -44,7 +53,7 @@ void raft_core::hand_out_persist() {
                          !waiting_.then_send.empty();
   if (something) {
     persisting_ = true;
-    handed_hard_ = hard_;
+    if (waiting_.hard) handed_hard_ = *waiting_.hard;
     out_.persist = std::move(waiting_);
   }
   waiting_ = {};
@@ -100,7 +109,7 @@ void raft_core::on(const persist_failed&) {
   write_refused_ = true;
   const auto cut = log_.stable().next();
   if (log_.last().index < cut) return;
-  log_.truncate(cut);
+  truncate(cut);
   uncommitted_bytes_ = 0;
   pending_change_ = std::min(pending_change_, log_.last().index);
   out_.lost_from = cut;
@@ -126,9 +135,10 @@ void raft_core::on(const change_members& c) {
     out_.refused = refusal::not_leader;
   else if (transfer_to_)
     out_.refused = refusal::transferring;
-  else if (pending_change_ > log_.commit() || (!config_.outgoing.empty() && !c.change.steps.empty()))
+  else if (pending_change_ > log_.commit() || !committed_in_term() || // thesis 4.1 as corrected by its author in 2015
+           (!config().outgoing.empty() && !c.change.steps.empty()))
     out_.refused = refusal::change_pending;
-  else if (!changed(config_, c.change, why))
+  else if (!changed(config(), c.change, why))
     out_.refused = refusal::change_invalid;
   if (out_.refused != refusal::none) return;
   out_.accepted = append_own(entry_kind::members, std::make_shared<const std::string>(encode_change(c.change)));
@@ -154,7 +164,7 @@ void raft_core::on(const transfer_leadership& t) {
     out_.refused = refusal::not_leader;
     return;
   }
-  if (t.to == opt_.self || !is_voter(config_, t.to)) return;
+  if (t.to == opt_.self || !is_voter(config(), t.to)) return;
   transfer_to_ = t.to;
   transfer_until_ = now_ + opt_.election_min;
   drop_reads(); // the lease and any open round end here
@@ -237,10 +247,10 @@ void raft_core::handle(const message& m, const append_request& r) {
     if (log_.holds({e.index, e.term})) continue;
     if (e.index <= log_.last().index) {
       if (e.index <= log_.commit()) return; // would rewrite history: not from a correct leader
-      log_.truncate(e.index);
+      truncate(e.index);
       if (!out_.lost_from) out_.lost_from = e.index;
     }
-    log_.append(e);
+    append(e);
   }
   const log_index last_new = expected.prev();
   commit_to(std::min(r.commit, last_new));
@@ -286,8 +296,9 @@ void raft_core::install(const message& m, const snapshot_chunk& r) {
   } else {
     if (log_.last().index > log_.commit()) out_.lost_from = log_.commit().next();
     log_.reset_to(r.meta.at);
-    config_ = r.meta.config;
-    out_.config = config_;
+    configs_.clear();
+    configs_.emplace_back(r.meta.at.index, r.meta.config);
+    out_.config = r.meta.config;
     waiting_.install = r.meta;
   }
   send_durable(m.from, append_reply{true, r.meta.at.index, {}});
@@ -307,25 +318,33 @@ void raft_core::commit_to(log_index i) {
   i = std::min(i, log_.last().index);
   for (auto k = log_.commit().next(); k <= i; k = k.next()) {
     log_.commit_to(k);
-    adopt(log_.at(k));
+    if (role_ == role::leader) uncommitted_bytes_ -= std::min(uncommitted_bytes_, log_.at(k).bytes());
   }
 }
 
-/// A membership change is in force once it is committed (as in etcd; a leader allows one at a time).
+// ---------------------------------------------------------------- log and configuration together
+
+void raft_core::append(log_entry e) {
+  log_.append(std::move(e));
+  adopt(log_.at(log_.last().index));
+}
+
+void raft_core::truncate(log_index first) {
+  log_.truncate(first);
+  while (configs_.size() > 1 && configs_.back().first >= first)
+    configs_.pop_back();
+}
+
+/// Rejected: adopting at commit, as etcd does. A leader that is removed by a change then stops counting itself before
+/// the others know of the change, and with one more entry in its log it refuses them its vote for ever.
 void raft_core::adopt(const log_entry& e) {
-  if (role_ == role::leader) uncommitted_bytes_ -= std::min(uncommitted_bytes_, e.bytes());
   members_change change;
   std::string why;
   if (e.kind != entry_kind::members || !e.payload || !decode_change(*e.payload, change)) return;
-  auto next = changed(config_, change, why);
+  auto next = changed(config(), change, why);
   if (!next) return;
-  config_ = std::move(*next);
-  out_.config = config_;
-  if (role_ != role::leader) return;
-  sync_progress_with_config();
-  if (config_.outgoing.empty() || !config_.auto_leave) return;
-  auto leave = std::make_shared<const std::string>(encode_change({}));
-  pending_change_ = append_own(entry_kind::members, std::move(leave)).index;
+  configs_.emplace_back(e.index, std::move(*next));
+  if (role_ == role::leader) sync_progress_with_config();
 }
 
 } // namespace troupe::raft

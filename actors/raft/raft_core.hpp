@@ -44,7 +44,7 @@ struct core_state {
   log_position base;
   std::vector<log_entry> log;
   log_index applied;   // the durable state machine covers the log up to here
-  group_config config; // as of `applied`
+  group_config config; // as of `applied`; later changes are found in the log
 };
 
 class raft_core {
@@ -56,7 +56,8 @@ public:
   role role_now() const { return role_; }
   log_term term() const { return hard_.term; }
   member_id leader() const { return leader_; }
-  const group_config& config() const { return config_; }
+  /// The latest configuration in the log, committed or not (thesis 4.1: used from the moment it is appended).
+  const group_config& config() const { return configs_.back().second; }
   const raft_log& log() const { return log_; }
   const std::map<member_id, progress>& members() const { return progress_; }
 
@@ -75,7 +76,7 @@ private:
   void on(const compact_log&);
   void on(const unreachable&);
   void finish_step();
-  bool hard_is_durable() const { return durable_hard_ == hard_; }
+  bool hard_is_durable() const { return durable_hard_.term == hard_.term && durable_hard_.vote == hard_.vote; }
   void send(member_id to, message_body body);
   void send_durable(member_id to, message_body body);
   void send_as(member_id to, log_term term, message_body body, bool durable);
@@ -92,7 +93,10 @@ private:
   void heard_leader(const message& m);
   bool heeds_leader() const;
   void commit_to(log_index i);
+  void append(log_entry e);
+  void truncate(log_index first);
   void adopt(const log_entry& e);
+  void leave_joint_phase();
 
   // raft_election.cpp
   void become_follower(log_term term, member_id leader);
@@ -100,7 +104,7 @@ private:
   void become_leader();
   void handle(const message& m, const vote_request& r);
   void handle(const message& m, const vote_reply& r);
-  bool promotable() const { return is_voter(config_, opt_.self); }
+  bool promotable() const;
   bool alone() const;
   void arm_election();
   std::uint64_t random();
@@ -133,7 +137,8 @@ private:
   hard_state durable_hard_;
   hard_state handed_hard_;
   raft_log log_;
-  group_config config_;
+  // Ascending; the first is as of `applied` or before, the last is in force. Cut back when the log is.
+  std::deque<std::pair<log_index, group_config>> configs_;
   role role_ = role::follower;
   member_id leader_;
   std::uint64_t random_;

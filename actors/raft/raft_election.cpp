@@ -16,8 +16,16 @@ void raft_core::arm_election() {
 }
 
 bool raft_core::alone() const {
-  return config_.voters.size() == 1 && config_.voters[0] == opt_.self && config_.outgoing.empty() &&
-         config_.learners.empty() && config_.learners_next.empty();
+  return config().voters.size() == 1 && config().voters[0] == opt_.self && config().outgoing.empty() &&
+         config().learners.empty() && config().learners_next.empty();
+}
+
+/// Also a member that the latest change removes may have to be elected to get that change committed (thesis 4.2.2).
+bool raft_core::promotable() const {
+  if (is_voter(config(), opt_.self)) return true;
+  for (const auto& [index, c] : configs_)
+    if (&c != &configs_.back().second && configs_.back().first > log_.commit() && is_voter(c, opt_.self)) return true;
+  return false;
 }
 
 void raft_core::become_follower(log_term term, member_id leader) {
@@ -47,7 +55,7 @@ void raft_core::campaign(bool pre, bool transfer) {
   leader_was_seen_ = false;
   votes_ = {{opt_.self, true}};
   arm_election();
-  if (count_votes(config_, votes_) == vote_outcome::won) {
+  if (count_votes(config(), votes_) == vote_outcome::won) {
     if (pre)
       campaign(false, transfer);
     else
@@ -55,8 +63,8 @@ void raft_core::campaign(bool pre, bool transfer) {
     return;
   }
   const auto term = pre ? hard_.term.next() : hard_.term;
-  for (auto id : all_members(config_))
-    if (id != opt_.self && is_voter(config_, id)) send_as(id, term, vote_request{log_.last(), pre, transfer}, false);
+  for (auto id : all_members(config()))
+    if (id != opt_.self && is_voter(config(), id)) send_as(id, term, vote_request{log_.last(), pre, transfer}, false);
 }
 
 void raft_core::handle(const message& m, const vote_request& r) {
@@ -80,7 +88,7 @@ void raft_core::handle(const message& m, const vote_reply& r) {
   if (role_ != (r.pre ? role::pre_candidate : role::candidate)) return;
   if (r.pre && r.granted && m.term != hard_.term.next()) return; // an answer to an older question
   votes_[m.from] = r.granted;
-  switch (count_votes(config_, votes_)) {
+  switch (count_votes(config(), votes_)) {
   case vote_outcome::pending: return;
   case vote_outcome::lost: become_follower(hard_.term, {}); return;
   case vote_outcome::won: break;

@@ -17,7 +17,7 @@ void raft_core::reset_progress() {
 }
 
 void raft_core::sync_progress_with_config() {
-  const auto members = all_members(config_);
+  const auto members = all_members(config());
   std::erase_if(progress_, [&](const auto& p) { return p.first != opt_.self && !contains(members, p.first); });
   progress_.try_emplace(opt_.self);
   for (auto id : members) {
@@ -61,7 +61,7 @@ bool raft_core::quorum_contacted_since(instant when) const {
   std::map<member_id, bool> seen;
   for (const auto& [id, p] : progress_)
     seen[id] = id == opt_.self || p.last_contact >= when;
-  return count_votes(config_, seen) == vote_outcome::won;
+  return count_votes(config(), seen) == vote_outcome::won;
 }
 
 void raft_core::broadcast_heartbeat() {
@@ -72,7 +72,7 @@ void raft_core::broadcast_heartbeat() {
 log_position raft_core::append_own(entry_kind kind, bytes_ptr payload) {
   log_entry e{log_.last().index.next(), hard_.term, kind, std::move(payload)};
   uncommitted_bytes_ += e.bytes();
-  log_.append(std::move(e));
+  append(std::move(e));
   return log_.last();
 }
 
@@ -118,7 +118,7 @@ void raft_core::advance_commit() {
   progress_[opt_.self].match = log_.stable();
   const auto before = log_.commit();
   while (role_ == role::leader) {
-    const auto n = committed_index(config_, [this](member_id id) {
+    const auto n = committed_index(config(), [this](member_id id) {
       auto it = progress_.find(id);
       return it == progress_.end() ? log_index{} : it->second.match;
     });
@@ -127,9 +127,17 @@ void raft_core::advance_commit() {
     commit_to(n);
   }
   if (log_.commit() == before) return;
+  leave_joint_phase();
   replicate_all(true); // tell it
   start_round();
-  if (!is_voter(config_, opt_.self)) become_follower(hard_.term, {}); // removed: our part ends with the commit
+  const bool settled = configs_.back().first <= log_.commit();
+  if (settled && !is_voter(config(), opt_.self)) become_follower(hard_.term, {}); // removed: our part ends here
+}
+
+/// Also for a joint phase that a former leader began.
+void raft_core::leave_joint_phase() {
+  if (config().outgoing.empty() || !config().auto_leave || pending_change_ > log_.commit()) return;
+  pending_change_ = append_own(entry_kind::members, std::make_shared<const std::string>(encode_change({}))).index;
 }
 
 /// The largest index at or below the hint whose term is not newer: everything behind it differs for certain.
@@ -241,7 +249,7 @@ void raft_core::queue_read(member_id from, std::uint64_t id) {
   const bool ready = committed_in_term();
   const bool leased = opt_.lease_reads && !transfer_to_ && now_ < lease_until_;
   const std::map<member_id, bool> self{{opt_.self, true}};
-  if (ready && (leased || count_votes(config_, self) == vote_outcome::won)) {
+  if (ready && (leased || count_votes(config(), self) == vote_outcome::won)) {
     answer_read(from, id, log_.commit(), true);
     return;
   }
@@ -266,7 +274,7 @@ void raft_core::settle_round() {
   std::map<member_id, bool> acks;
   for (const auto& [id, p] : progress_)
     if (id == opt_.self || p.acked_round >= round_) acks[id] = true;
-  if (count_votes(config_, acks) != vote_outcome::won) return;
+  if (count_votes(config(), acks) != vote_outcome::won) return;
   lease_until_ = round_sent_ + opt_.election_min * 3 / 4; // followers wait longer than that; a quarter is for drift
   round_open_ = false;
   const auto done = std::exchange(round_reads_, {});

@@ -19,15 +19,16 @@ namespace troupe::raft {
 class raft_log {
 public:
   raft_log() = default;
-  raft_log(log_position base, std::vector<log_entry> entries, log_index applied)
+  raft_log(log_position base, std::vector<log_entry> entries, log_index commit, log_index applied)
       : base_(base), entries_(entries.begin(), entries.end()), stable_(last().index), handed_(stable_),
-        commit_(applied), applied_(applied) {}
+        commit_(std::clamp(commit, applied, stable_)), applied_(applied) {}
 
   log_position base() const { return base_; }
   log_position last() const {
     return entries_.empty() ? base_ : log_position{entries_.back().index, entries_.back().term};
   }
   log_index stable() const { return stable_; }
+  log_index handed() const { return handed_; }
   log_index commit() const { return commit_; }
   log_index applied() const { return applied_; }
 

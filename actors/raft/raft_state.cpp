@@ -92,6 +92,7 @@ status raft_state::refusal_status(raft::refusal r) const {
 /// In the order that raft_core.hpp states. A group of one has nobody to send to.
 void raft_state::perform(raft::effects e) {
   if (e.persist) start_write(*e.persist);
+  if (e.config) mark_.config = *e.config;
   if (!e.apply.empty()) apply(e.apply);
   if (e.lost_from) fail_pending(*e.lost_from, write_error_.value_or(errors::unavailable("the write was not accepted")));
   if (e.wake_at == tick_at_ || e.wake_at == raft::instant::max()) return;
@@ -180,7 +181,8 @@ void raft_state::apply(const std::vector<store::log_entry>& entries) {
       }
     }
   }
-  mark_ = {{entries.back().index, entries.back().term}, machine_->rev(), core_->config()};
+  mark_.at = {entries.back().index, entries.back().term};
+  mark_.rev = machine_->rev();
   if (changes.empty()) return;
   published_->set(machine_->snapshot());
   hub_->append(changes, machine_->rev());
