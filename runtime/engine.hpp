@@ -107,7 +107,6 @@ struct exec_process {
   int pid = -1;                    // of the runtime's exec; -1 for an attach
   bool terminal = false;
   std::string container; // the container it runs in
-  std::string pid_file;  // where the runtime wrote the pid inside; removed by exec_wait
 };
 
 /// Usage of a container or sandbox.
@@ -190,9 +189,10 @@ result<std::string> normalise_reference(std::string_view reference);
 
 /// Directories and names of one node: everything made on the host carries the cluster's id.
 struct engine_paths {
-  std::string root;   // DIR/NODE/containers: bundles, logs, exit files, layers
-  std::string run;    // /run/troupe/<cluster>/<node>: namespaces, sockets
-  std::string cgroup; // troupe-<cluster>/<node>
+  std::string root;    // DIR/NODE/containers: bundles, logs, exit files, layers
+  std::string run;     // /run/troupe/<cluster>/<node>: namespaces, sockets
+  std::string cgroup;  // troupe-<cluster>/<node>
+  std::string runtime; // path of the OCI runtime; empty: crun, else runc
 };
 
 /// Opens (and cleans up after a crash) the store under root; same root as the engine's. Several processes may open
