@@ -24,9 +24,6 @@ const group& core() {
   return g;
 }
 
-/// Groups whose objects somebody serves; metrics come from a metrics server, which is not part of this one.
-bool served(const group& g) noexcept { return g.name != "metrics.k8s.io"; }
-
 // The plain forms
 
 void plain_entry(text_writer& w, const resource& r, const subresource* s) {
@@ -84,7 +81,7 @@ std::string group_list() {
   text_writer w;
   w.open('{').member("kind", "APIGroupList").member("apiVersion", "v1").key("groups").open('[');
   for (const auto& g : registry::get().groups()) {
-    if (!served(g)) continue;
+    if (!served_group(g.name)) continue;
     w.open('{');
     group_body(w, g);
     w.close('}');
@@ -151,7 +148,7 @@ std::string aggregated(bool legacy, std::string_view version) {
     aggregated_group(w, core());
   } else {
     for (const auto& g : registry::get().groups())
-      if (served(g)) aggregated_group(w, g);
+      if (served_group(g.name)) aggregated_group(w, g);
   }
   w.close(']').close('}');
   return w.take() + "\n";
@@ -246,6 +243,8 @@ static_reply root(bool legacy, std::string_view accept, std::string_view if_none
 
 } // namespace
 
+bool served_group(std::string_view group) noexcept { return group != "metrics.k8s.io"; }
+
 static_reply discovery_reply(std::string_view path, std::string_view accept, std::string_view if_none_match,
                              std::string_view server_address) {
   while (path.size() > 1 && path.ends_with('/'))
@@ -261,7 +260,7 @@ static_reply discovery_reply(std::string_view path, std::string_view accept, std
   const auto rest = path.substr(6);
   const auto slash = rest.find('/');
   for (const auto& g : registry::get().groups()) {
-    if (g.name != rest.substr(0, slash) || !served(g)) continue;
+    if (g.name != rest.substr(0, slash) || !served_group(g.name)) continue;
     if (slash == rest.npos) {
       if (!json_ok) return not_acceptable();
       return plain(cache().get("group " + g.name, [&] { return group_document(g); }).body);

@@ -21,6 +21,9 @@ struct static_reply {
   std::shared_ptr<const std::string> body;
 };
 
+/// Whether objects of the group are served here; metrics come from a metrics server, which is not part of this one.
+bool served_group(std::string_view group) noexcept;
+
 /// Paths `/api`, `/apis`, `/api/v1`, `/apis/<group>`, `/apis/<group>/<version>` (a closing slash is accepted).
 /// `server_address` is `host:port` as clients reach this server.
 static_reply discovery_reply(std::string_view path, std::string_view accept, std::string_view if_none_match,
