@@ -1,13 +1,15 @@
 #!/bin/sh
 # Builds the demo image from Debian's busybox-static: no registry, no network; needs tar, sha256sum and busybox.
-# usage: build-image.sh OUTPUT.tar
+# usage: build-image.sh OUTPUT.tar [VERSION…]
 #
-# The archive (docker save format) holds docker.io/troupe/demo:1 and :2, which share their base layer. They answer
-# every request with their version and the name of their pod. Same busybox, same bytes: times and owners are fixed.
+# The archive (docker save format) holds docker.io/troupe/demo:1 and :2 (or the versions named), which share their base
+# layer. They answer every request with their version and the name of their pod. Same busybox, same bytes: times and owners are fixed.
 set -eu
 umask 022
 
-out=${1:?usage: build-image.sh OUTPUT.tar}
+out=${1:?usage: build-image.sh OUTPUT.tar [VERSION…]}
+shift
+[ $# -gt 0 ] || set -- 1 2
 busybox=$(command -v busybox) || { echo "busybox is missing: apt install busybox-static" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -40,7 +42,7 @@ base_id=$(digest "$work/base.tar")
 mv "$work/base.tar" "$image/$base_id.tar"
 
 manifest=
-for version in 1 2; do
+for version; do
   app=$work/app-$version
   mkdir -p "$app/www"
   # PID 1 gets no signal it has no handler for, and httpd has none: the shell stays and passes SIGTERM on.
