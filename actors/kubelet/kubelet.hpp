@@ -26,15 +26,15 @@ struct kubelet_options {
   std::shared_ptr<net::pod_network> network; // null: pods get no wire (hollow nodes); `up` was called by the node
 
   std::string node_name;
-  std::string data_dir;                  // of this node; pods/ and pod-logs/ are made below it
-  std::string host_ip = "127.0.0.1";     // InternalIP
-  std::string pod_cidr;                  // also written to the Node when it has none
-  std::string cluster_dns;               // nameserver of ClusterFirst pods; empty: the host's
+  std::string data_dir;              // of this node; pods/ and pod-logs/ are made below it
+  std::string host_ip = "127.0.0.1"; // InternalIP
+  std::string pod_cidr;              // also written to the Node when it has none
+  std::string cluster_dns;           // nameserver of ClusterFirst pods; empty: the host's
   std::string cluster_domain = "cluster.local";
   std::map<std::string, std::string> labels; // beside the standard ones
-  std::vector<json::value> taints;       // set when the Node is created
+  std::vector<json::value> taints;           // set when the Node is created
   int max_pods = 110;
-  std::string hostname;                  // label kubernetes.io/hostname and address; empty: the node name
+  std::string hostname; // label kubernetes.io/hostname and address; empty: the node name
 
   /// Hollow nodes: no directories, volumes, probes over the network or host readings, and no threads: work runs
   /// inside the actors (the hollow engine never blocks).

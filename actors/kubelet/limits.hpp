@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 /// Jobs waiting for a worker; a refused job fails its step, which is tried again with the usual back-off.
 inline constexpr std::size_t work_queue_max = 8192;
 /// Threads that wait for registries, probes and hooks by exec: they may block for long and must not hold up starts.
-inline constexpr unsigned slow_threads = 4;
+inline constexpr unsigned slow_threads = 32;
 
 /// Restart and pull back-off: first wait, cap; forgotten after twice the cap without failure.
 inline constexpr std::chrono::seconds back_off_first = 10s;
