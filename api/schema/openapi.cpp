@@ -18,8 +18,9 @@ namespace {
 
 /// Part of the hash: raised when the documents change though the data does not.
 constexpr std::string_view generator = "troupe-openapi-1";
-constexpr std::string_view v2_protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-constexpr std::string_view v2_protobuf_old = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// Asked for by this name, answered by the other: `@` is not allowed in a media type and clients check the answer's.
+constexpr std::string_view v2_protobuf_asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+constexpr std::string_view v2_protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 constexpr std::string_view patch_types[] = {"application/json-patch+json", "application/merge-patch+json",
                                             "application/strategic-merge-patch+json", "application/apply-patch+yaml"};
 constexpr std::string_view body_types[] = {"application/json", "application/yaml",
@@ -275,8 +276,8 @@ bool accepts_json(std::string_view accept) {
 
 static_reply v2_reply(std::string_view accept, std::string_view if_none_match) {
   for (const auto& c : accept_clauses(accept)) {
-    if (c.type == v2_protobuf || c.type == v2_protobuf_old)
-      return tagged(openapi_v2_protobuf(), c.type, "P2", if_none_match);
+    if (c.type == v2_protobuf || c.type == v2_protobuf_asked)
+      return tagged(openapi_v2_protobuf(), v2_protobuf, "P2", if_none_match);
     if (takes_json(c)) return tagged(openapi_v2_json(), "application/json", "J2", if_none_match);
   }
   return not_acceptable("application/json, " + std::string{v2_protobuf});

@@ -24,6 +24,27 @@ std::string words(std::string_view name) {
   return out;
 }
 
+/// Words that people write in capitals whatever the field name does.
+std::string with_capitals(std::string_view text) {
+  static constexpr std::string_view names[] = {
+      "api", "cidr", "cidrs", "cpu", "csi", "dns", "fs",  "gid", "grpc", "http", "https", "id",  "ids", "ip",
+      "ips", "ipc",  "os",    "pid", "tcp", "tls", "ttl", "udp", "uid",  "uri",  "url",   "wwn", "nfs", "fc"};
+  std::string out;
+  while (!text.empty()) {
+    const auto end = text.find(' ');
+    const auto word = text.substr(0, end);
+    if (!out.empty()) out += ' ';
+    const bool known = std::find(std::begin(names), std::end(names), word) != std::end(names);
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      const bool plural =
+          i + 1 == word.size() && word.back() == 's' && (word == "ids" || word == "ips" || word == "cidrs");
+      out += known && !plural ? static_cast<char>(std::toupper(static_cast<unsigned char>(word[i]))) : word[i];
+    }
+    text = end == text.npos ? std::string_view{} : text.substr(end + 1);
+  }
+  return out;
+}
+
 std::string sentence(std::string s) {
   if (!s.empty() && s[0] >= 'a' && s[0] <= 'z') s[0] = static_cast<char>(s[0] - 'a' + 'A');
   return s + ".";
@@ -91,7 +112,7 @@ std::string listed(const std::vector<std::string>& values) {
 
 std::string describe(const type& owner, const field& f) {
   const auto known = known_words(owner, f);
-  std::string out = known.empty() ? sentence(words(f.name)) : std::string{known};
+  std::string out = known.empty() ? sentence(with_capitals(words(f.name))) : std::string{known};
   if (f.how == shape::list && f.list == list_kind::map) out += " Entries are told apart by " + listed(f.keys) + ".";
   if (f.how == shape::list && f.list == list_kind::set) out += " A set: no value stands twice.";
   if (!f.one_of.empty()) out += " One of " + listed(f.one_of) + ".";
@@ -126,7 +147,7 @@ std::string describe(const type& t) {
   case form::time: return "A time as in RFC 3339, in whole seconds.";
   case form::microtime: return "A time as in RFC 3339, in microseconds.";
   case form::duration: return "A duration such as 1m30s.";
-  case form::structure: return sentence(words(t.go_name));
+  case form::structure: return sentence(with_capitals(words(t.go_name)));
   default: return "Any JSON.";
   }
 }
