@@ -19,8 +19,9 @@ namespace troupe::kinds {
 
 struct write_context {
   sys_micros now;
-  random_source* random = nullptr;  // not null
-  std::string_view user;            // spec.username of signing requests
+  random_source* random = nullptr; // not null
+  std::string_view user;
+  const identity* who = nullptr;    // who asks, recorded by signing requests; null: only `user` is known
   bool keep_generated_name = false; // metadata.name was made from generateName by an earlier try
 };
 
