@@ -5,6 +5,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -13,6 +14,8 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <mutex>
+#include <shared_mutex>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unordered_map>
@@ -48,8 +51,17 @@ rocksdb::ColumnFamilyOptions family_options(std::size_t write_buffer, bool compr
   return o;
 }
 
+/// RocksDB would poll for space every few seconds, and meanwhile refuse us: we resume it ourselves, before a write.
+class resumed_by_us final : public rocksdb::EventListener {
+public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* by_itself) override {
+    *by_itself = false;
+  }
+};
+
 rocksdb::DBOptions db_options() {
   rocksdb::DBOptions o;
+  o.listeners.push_back(std::make_shared<resumed_by_us>());
   o.create_if_missing = true;
   o.create_missing_column_families = true;
   o.paranoid_checks = true;
@@ -149,7 +161,8 @@ struct rocks_backend::impl {
   log_index last_on_disk;
   log_position base;
   std::atomic<revision> horizon{0};
-  bool broken = false; // the last write failed: try to resume before the next
+  bool broken = false;           // the last write failed: heal before the next
+  mutable std::shared_mutex use; // exclusive only while the database is opened anew
 
   ~impl() { shut(); }
 
@@ -174,6 +187,7 @@ struct rocks_backend::impl {
   result<void> check_identity();
   result<void> write_identity();
   result<void> ensure_space(bool adds);
+  result<void> heal();
   status failed(const rocksdb::Status& s);
   void add_log(rocksdb::WriteBatch& b, const write_group& g);
   void add_changes(rocksdb::WriteBatch& b, const std::vector<change_record>& changes);
@@ -281,9 +295,22 @@ result<void> rocks_backend::impl::ensure_space(bool adds) {
                                           " MiB are kept in reserve): writes are refused until there is more; "
                                           "reads go on");
   }
-  if (!broken) return {};
-  const auto s = db->Resume();
-  if (!s.ok()) return failed(s);
+  return broken ? heal() : result<void>{};
+}
+
+/// RocksDB resumes from some errors only; opening it anew ends all of them, and drops what was half written.
+result<void> rocks_backend::impl::heal() {
+  if (db && db->Resume().ok()) {
+    broken = false;
+    return {};
+  }
+  std::lock_guard g(use);
+  shut();
+  if (auto opened = open_db(); !opened) return opened.error();
+  std::unique_ptr<rocksdb::Iterator> it(db->NewIterator({}, cf[f_log]));
+  it->SeekToLast();
+  last_on_disk = it->Valid() ? log_index{get_be64(text(it->key()))} : base.index;
+  if (!it->status().ok()) return failed(it->status());
   broken = false;
   return {};
 }
@@ -513,6 +540,8 @@ result<void> rocks_backend::write(const write_group& g) {
 }
 
 result<object_ptr> rocks_backend::get_at(const key_ref& k, revision rev) {
+  std::shared_lock g(impl_->use);
+  if (!impl_->db) return errors::unavailable("the store is not open: its disk refuses to work");
   object_ptr found;
   const std::string prefix = rocks::object_prefix(k.table, k.ns, k.name);
   std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator({}, impl_->cf[f_objects]));
@@ -529,6 +558,8 @@ result<object_ptr> rocks_backend::get_at(const key_ref& k, revision rev) {
 result<void> rocks_backend::scan_at(std::string_view table, std::string_view ns, std::string_view after_ns,
                                     std::string_view after_name, revision rev,
                                     const std::function<bool(const object_ptr&)>& fn) {
+  std::shared_lock g(impl_->use);
+  if (!impl_->db) return errors::unavailable("the store is not open: its disk refuses to work");
   std::string range(table);
   range.push_back('\0');
   if (!ns.empty()) range.append(ns).push_back('\0');
@@ -557,6 +588,8 @@ result<void> rocks_backend::scan_at(std::string_view table, std::string_view ns,
 }
 
 result<bool> rocks_backend::compact(revision target) {
+  std::shared_lock g(impl_->use);
+  if (!impl_->db) return errors::unavailable("the store is not open: its disk refuses to work");
   auto& m = *impl_;
   if (target <= m.horizon) return false;
   rocksdb::WriteBatch b;
