@@ -171,6 +171,8 @@ result<void> make_group(const cgroup_layout& layout, const std::string& path, co
   return set_v2(layout.v2_root + path, limits);
 }
 
+bool in_service_group() { return read_file("/proc/self/cgroup").value_or("").find(".service\n") != std::string::npos; }
+
 void track_process(const cgroup_layout& layout, const std::string& path, int pid) {
   std::string root = layout.v2 ? layout.v2_root : std::string();
   if (const auto it = layout.v1_roots.find("name=systemd"); it != layout.v1_roots.end()) root = it->second;

@@ -146,8 +146,9 @@ result<conmon_started> start_conmon(const host& h, const conmon_request& r) {
   if (!conmon) return conmon.error();
   sync->write.reset();
   gate->read.reset();
-  // Before the gate opens conmon has no children, so all of them are tracked with it.
-  track_process(h.cgroups, r.cgroup, conmon->pid);
+  // Before the gate opens conmon has no children, so all of them are tracked with it. Elsewhere than in a service
+  // nothing kills by group, and the move would cost more than all the rest.
+  if (h.in_service) track_process(h.cgroups, r.cgroup, conmon->pid);
   gate->write.reset();
 
   auto pid = parse_answer(read_line(sync->read.get(), create_timeout));

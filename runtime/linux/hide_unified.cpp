@@ -26,6 +26,10 @@ int main(int argc, char** argv) {
   // Slave: what the host mounts later still arrives, nothing of ours goes back.
   if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return fail("separate the mounts");
   if (::umount2(argv[1], MNT_DETACH) != 0) return fail("unmount the cgroup v2 tree");
+  // crun protects its own file by running a copy of it, which costs as much as creating a container; it does not where
+  // the file is read-only, and here it can be. Where this fails crun makes its copy.
+  if (::mount(argv[2], argv[2], nullptr, MS_BIND, nullptr) == 0)
+    (void)::mount(nullptr, argv[2], nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr);
   ::execv(argv[2], argv + 2);
   return fail("run the container runtime");
 }

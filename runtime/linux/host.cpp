@@ -130,6 +130,7 @@ host detect_host(const std::string& root, const std::string& wanted_runtime) {
   out.cgroups = detect_cgroups();
   out.facts = detect_facts(out.cgroups);
   out.boot = boot_id();
+  out.in_service = in_service_group();
   out.conmon = find_program("conmon");
   out.runtime = wanted_runtime;
   for (const auto* name : {"crun", "runc"})

@@ -5,6 +5,7 @@
 #include "runtime/linux/conmon.hpp"
 #include "runtime/linux/mounts.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -205,6 +206,23 @@ result<void> linux_engine::create(const container_spec& spec) {
   return {};
 }
 
+result<void> linux_engine::release(const std::string& id) {
+  const auto fifo = runtime_root() + "/" + id + "/exec.fifo";
+  if (host_.is_crun()) {
+    // All that `crun start` does for a container without hooks, without its 10 ms: remove the FIFO that marks the
+    // container as not started, and wake the init process that reads from it.
+    unique_fd fd(::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (fd && ::unlink(fifo.c_str()) == 0 && ::write(fd.get(), "", 1) == 1) return {};
+  }
+  auto argv = runtime_command(host_, runtime_root());
+  argv.push_back("start");
+  argv.push_back(id);
+  auto done = run({.argv = std::move(argv), .env = base_environment()}, std::chrono::seconds(60),
+                  limits::runtime_error_bytes_max);
+  if (!done) return done.error();
+  return done->exit_code == 0 ? result<void>() : result<void>(errors::internal(done->output));
+}
+
 result<void> linux_engine::start(const std::string& id) {
   auto c = require(id);
   if (!c) return c.error();
@@ -222,18 +240,14 @@ result<void> linux_engine::start(const std::string& id) {
     record = (*c)->record;
   }
   save(record);
-  auto argv = runtime_command(host_, runtime_root());
-  argv.push_back("start");
-  argv.push_back(id);
-  auto done = run({.argv = std::move(argv), .env = base_environment()}, std::chrono::seconds(60),
-                  limits::runtime_error_bytes_max);
-  if (done && done->exit_code == 0) return {};
+  auto done = release(id);
+  if (done) return {};
   {
     std::lock_guard guard((*c)->lock);
     if ((*c)->phase == container_phase::running) (*c)->phase = container_phase::created;
   }
   settle_exit(id);
-  return done ? errors::internal("cannot start container \"" + record.name + "\": " + done->output) : done.error();
+  return errors::internal("cannot start container \"" + record.name + "\": " + done.error().message);
 }
 
 result<void> linux_engine::signal(const std::string& id, int signo) {

@@ -85,6 +85,8 @@ private:
   result<void> prepare_bundle(const container_spec& spec, const sandbox_record& sandbox,
                               const container_record& record);
   result<void> create_under_conmon(const container_spec& spec, container& c);
+  /// Lets a created container run its program.
+  result<void> release(const std::string& id);
   void save(const container_record& record) const;
   /// Takes note of an exit if its file is there; calls on_exit once.
   void settle_exit(const std::string& id);
