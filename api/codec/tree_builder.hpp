@@ -27,7 +27,7 @@ public:
   void end() { open_.pop_back(); }
   std::size_t depth() const noexcept { return open_.size(); }
   /// The container that is open now; only while depth() > 0.
-  json::value* innermost() noexcept { return open_.back().at; }
+  json::value* innermost() noexcept { return open_.back(); }
   json::value& root() noexcept { return root_; }
   std::vector<std::string>& duplicates() noexcept { return duplicates_; }
   json::value* place(json::value v) {
@@ -35,7 +35,7 @@ public:
       root_ = std::move(v);
       return &root_;
     }
-    json::value& parent = *open_.back().at;
+    json::value& parent = *open_.back();
     if (auto* a = parent.if_array()) {
       a->push_back(std::move(v));
       return &a->back();
@@ -49,26 +49,22 @@ public:
   }
 
 private:
-  struct frame {
-    json::value* at;
-    std::string key; // under which it stands in its parent
-  };
   bool push(json::value* v) {
     if (open_.size() >= limits::depth_max) return false;
-    open_.push_back({v, key_});
+    open_.push_back(v);
     return true;
   }
-  /// Parents do not grow while a child is open, so the pointers hold; indexes are the size so far.
+  /// Parents do not grow while a child is open, so the pointers hold and a child is found by its address.
   void note_duplicate() {
     if (duplicates_.size() >= limits::duplicates_max) return;
     std::string path;
     for (std::size_t i = 1; i < open_.size(); ++i) {
-      if (const auto* a = open_[i - 1].at->if_array()) {
+      if (const auto* a = open_[i - 1]->if_array()) {
         path.append("[").append(std::to_string(a->size() - 1)).append("]");
-      } else {
-        if (!path.empty()) path += '.';
-        path += open_[i].key;
+        continue;
       }
+      for (const auto& kv : open_[i - 1]->get_object())
+        if (&kv.value() == open_[i]) path.append(path.empty() ? "" : ".").append(jq::view(kv.key()));
     }
     if (!path.empty()) path += '.';
     path += key_;
@@ -78,7 +74,7 @@ private:
   }
 
   json::value root_;
-  std::vector<frame> open_;
+  std::vector<json::value*> open_;
   std::string key_;
   std::vector<std::string> duplicates_;
 };

@@ -80,6 +80,7 @@ private:
   bool elements(json::array& a, const field& f, const type& owner, const crumb* at);
   bool entries(json::object& o, const field& f, const type& owner, const crumb* at);
   bool integer(json::value& v, const field& f, const type& owner, const crumb* at, std::int64_t lo, std::int64_t hi);
+  bool number(json::value& v, const field& f, const type& owner, const crumb* at);
   bool quantity_value(json::value& v, const field& f, const type& owner, const crumb* at);
   bool time_value(json::value& v, bool micro);
   bool duration_value(json::value& v);
@@ -236,7 +237,7 @@ bool walker::element(json::value& v, const field& f, const type& owner, const cr
     return integer(v, f, owner, at, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max());
   case form::int64:
     return integer(v, f, owner, at, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
-  case form::number: return v.is_number() || mismatch(v, f, owner, at, true);
+  case form::number: return number(v, f, owner, at);
   case form::bytes: return bytes_value(v, f, owner, at);
   case form::quantity: return quantity_value(v, f, owner, at);
   case form::int_or_string: return int_or_string(v);
@@ -257,6 +258,14 @@ bool walker::integer(json::value& v, const field& f, const type& owner, const cr
                      std::int64_t hi) {
   if (const auto* i = v.if_int64()) return (*i >= lo && *i <= hi) || mismatch(v, f, owner, at, true);
   return mismatch(v, f, owner, at, true);
+}
+
+bool walker::number(json::value& v, const field& f, const type& owner, const crumb* at) {
+  if (!v.is_number()) return mismatch(v, f, owner, at, true);
+  // Whole numbers are printed without a fraction or exponent.
+  if (const auto* d = v.if_double(); d && std::trunc(*d) == *d && std::fabs(*d) < 9e15)
+    v = static_cast<std::int64_t>(*d);
+  return true;
 }
 
 bool walker::quantity_value(json::value& v, const field& f, const type& owner, const crumb* at) {

@@ -1,7 +1,4 @@
-#include "api/codec/json_decode.hpp"
-#include "api/schema/check.hpp"
-#include "api/schema/conform.hpp"
-#include "api/schema/defaulting.hpp"
+#include "tests/fuzz/whole_path.hpp"
 #include "tests/unit/api_codec/golden.hpp"
 
 #include <doctest/doctest.h>
@@ -9,14 +6,6 @@
 using namespace troupe;
 
 namespace {
-
-const schema::type* type_of(const json::value& doc) {
-  const auto version = jq::str(doc, {"apiVersion"});
-  const auto slash = version.find('/');
-  const bool core = slash == version.npos;
-  return schema::registry::get().find_kind(core ? std::string_view{} : version.substr(0, slash),
-                                           core ? version : version.substr(slash + 1), jq::str(doc, {"kind"}));
-}
 
 json::value texts(const std::vector<std::string>& list) {
   json::array out;
@@ -26,6 +15,7 @@ json::value texts(const std::vector<std::string>& list) {
 }
 
 std::string content_type(const std::filesystem::path& p) {
+  if (p.extension() == ".pb") return "application/vnd.kubernetes.protobuf";
   return p.extension() == ".json" ? "application/json" : "application/yaml";
 }
 
@@ -52,7 +42,7 @@ TEST_CASE("documents are made to conform as the golden files say") {
     INFO(path.string());
     const auto d = codec::decode_body(test::read_file(path), content_type(path), nullptr);
     REQUIRE(d.has_value());
-    const auto* t = type_of(d->doc);
+    const auto* t = test::type_of(d->doc);
     REQUIRE(t);
     json::object got;
     auto doc = d->doc;
@@ -74,7 +64,7 @@ TEST_CASE("objects are defaulted and checked as the golden files say") {
     INFO(path.string());
     auto d = codec::decode_body(test::read_file(path), content_type(path), nullptr);
     REQUIRE(d.has_value());
-    const auto* t = type_of(d->doc);
+    const auto* t = test::type_of(d->doc);
     REQUIRE(t);
     const auto warnings = schema::conform(d->doc, *t, schema::field_validation::strict, d->duplicate_fields);
     if (!warnings) FAIL(warnings.error().message);
