@@ -1,8 +1,15 @@
 #include "actors/controllers/controllers.hpp"
 
+#include "actors/controllers/accounts/account_controllers.hpp"
 #include "actors/controllers/deployment/deployment_controller.hpp"
+#include "actors/controllers/endpoints/endpoints_controllers.hpp"
+#include "actors/controllers/events/event_expiry.hpp"
+#include "actors/controllers/garbage/garbage_collector.hpp"
 #include "actors/controllers/limits.hpp"
 #include "actors/controllers/manager_core.hpp"
+#include "actors/controllers/namespaces/namespace_controller.hpp"
+#include "actors/controllers/node_lifecycle/node_lifecycle_controller.hpp"
+#include "actors/controllers/rbac/role_aggregation.hpp"
 #include "actors/controllers/replica_set/replica_set_controller.hpp"
 #include "actors/support/clock.hpp"
 #include "actors/support/event_recorder.hpp"
@@ -85,10 +92,24 @@ void controllers_state::start(controller_options o) {
 }
 
 void controllers_state::add_controllers() {
-  auto initial = options.backoff_initial;
-  auto max = options.backoff_max;
-  core->add(std::make_unique<deployment_controller>("deployment-controller", initial, max));
-  core->add(std::make_unique<replica_set_controller>("replicaset-controller", initial, max));
+  std::chrono::microseconds initial = options.backoff_initial, max = options.backoff_max;
+  auto add = [&]<class C>(std::type_identity<C>, const char* called, auto&&... more) {
+    core->add(std::make_unique<C>(called, initial, max, std::forward<decltype(more)>(more)...));
+  };
+  using std::type_identity;
+  add(type_identity<deployment_controller>{}, "deployment-controller");
+  add(type_identity<replica_set_controller>{}, "replicaset-controller");
+  add(type_identity<endpoints_controller>{}, "endpoint-slice-controller", endpoints_controller::writes::slices);
+  add(type_identity<endpoints_controller>{}, "endpoint-controller", endpoints_controller::writes::endpoints);
+  add(type_identity<namespace_controller>{}, "namespace-controller");
+  add(type_identity<garbage_collector>{}, "garbage-collector-controller");
+  add(type_identity<service_account_controller>{}, "service-account-controller");
+  if (!options.ca_pem.empty())
+    add(type_identity<root_ca_controller>{}, "root-ca-certificate-publisher", options.ca_pem);
+  add(type_identity<node_lifecycle_controller>{}, "node-controller",
+      node_lifecycle_options{options.node_monitor_grace, options.node_startup_grace, options.node_orphan_quarantine});
+  add(type_identity<role_aggregation>{}, "clusterrole-aggregation-controller");
+  add(type_identity<event_expiry>{}, "event-expiry", std::chrono::microseconds{options.event_ttl});
 }
 
 bool controllers_state::drain(feed& f) {

@@ -28,9 +28,10 @@ struct controller_options {
 
   // node lifecycle
   std::chrono::seconds node_monitor_grace{40};
-  std::chrono::seconds node_monitor_period{5};
   /// Grace after start before a node that was never heard of counts as gone.
   std::chrono::seconds node_startup_grace{60};
+  /// Pods of a Node that was deleted are removed after this.
+  std::chrono::seconds node_orphan_quarantine{40};
 
   /// Events older than this are deleted.
   std::chrono::minutes event_ttl{60};
