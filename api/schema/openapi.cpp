@@ -8,6 +8,7 @@
 #include "api/schema/registry.hpp"
 #include "api/schema/text_writer.hpp"
 #include "api/status.hpp"
+#include "api/version.hpp"
 
 #include <map>
 #include <mutex>
@@ -162,7 +163,7 @@ void resource_roots(std::vector<const type*>& roots, const resource& r) {
 }
 
 void info(text_writer& w) {
-  w.key("info").open('{').member("title", "Kubernetes").member("version", "v1.32.0").close('}');
+  w.key("info").open('{').member("title", "Kubernetes").member("version", version::git_version).close('}');
 }
 
 std::string build_v3(std::string_view group, std::string_view version) {
