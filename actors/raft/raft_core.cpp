@@ -143,7 +143,7 @@ void raft_core::on(const change_members& c) {
   if (out_.refused != refusal::none) return;
   out_.accepted = append_own(entry_kind::members, std::make_shared<const std::string>(encode_change(c.change)));
   pending_change_ = out_.accepted->index;
-  replicate_all(false);
+  replicate_all(true); // a new member holds nothing yet: find out where it stands
 }
 
 void raft_core::on(const read_index& r) {

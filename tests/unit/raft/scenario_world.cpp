@@ -1,0 +1,321 @@
+#include "tests/unit/raft/scenario_world.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace troupe::raft::test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+const char* role_name(role r) {
+  static constexpr const char* names[] = {"follower", "pre-candidate", "candidate", "leader"};
+  return names[static_cast<int>(r)];
+}
+const char* refusal_name(refusal r) {
+  static constexpr const char* names[] = {"none",         "not leader",     "overloaded",
+                                          "transferring", "change pending", "change invalid"};
+  return names[static_cast<int>(r)];
+}
+std::string num(std::uint64_t v) { return std::to_string(v); }
+std::string at(log_position p) { return num(p.index.v) + "@" + num(p.term.v); }
+std::string ids(const std::vector<member_id>& list) {
+  std::string s;
+  for (auto id : list)
+    s += (s.empty() ? "" : " ") + num(id.v);
+  return s;
+}
+
+template <class... Fs>
+struct overload : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+overload(Fs...) -> overload<Fs...>;
+
+} // namespace
+
+std::string describe(const group_config& c) {
+  std::string s = "voters (" + ids(c.voters) + ")";
+  if (!c.outgoing.empty()) s += " leaving (" + ids(c.outgoing) + ")";
+  if (!c.learners.empty()) s += " learners (" + ids(c.learners) + ")";
+  if (!c.learners_next.empty()) s += " to become learners (" + ids(c.learners_next) + ")";
+  return s;
+}
+
+std::string describe(const message& m) {
+  const std::string body = std::visit(
+      overload{
+          [](const vote_request& b) {
+            return std::string(b.pre ? "pre-vote?" : "vote?") + " last " + at(b.last) + (b.transfer ? " transfer" : "");
+          },
+          [](const vote_reply& b) { return std::string(b.pre ? "pre-vote " : "vote ") + (b.granted ? "yes" : "no"); },
+          [](const append_request& b) {
+            std::string s = "append after " + at(b.prev) + " [";
+            for (const auto& e : b.entries)
+              s += (s.back() == '[' ? "" : " ") + at({e.index, e.term});
+            return s + "] commit " + num(b.commit.v);
+          },
+          [](const append_reply& b) {
+            return b.ok ? "appended to " + num(b.match.v) : "refused " + num(b.match.v) + " hint " + at(b.hint);
+          },
+          [](const heartbeat& b) { return "heartbeat commit " + num(b.commit.v) + " round " + num(b.round); },
+          [](const heartbeat_reply& b) { return "alive round " + num(b.round); },
+          [](const snapshot_chunk& b) {
+            return "snapshot " + at(b.meta.at) + " from byte " + num(b.offset) + (b.last ? " last" : "");
+          },
+          [](const snapshot_reply& b) { return "snapshot " + at(b.at) + " wants byte " + num(b.next_offset); },
+          [](const timeout_now&) { return std::string("take over"); },
+          [](const read_request& b) { return "read? " + num(b.id); },
+          [](const read_reply& b) { return "read " + num(b.id) + (b.ok ? " at " + num(b.index.v) : " refused"); },
+      },
+      m.body);
+  return num(m.from.v) + "->" + num(m.to.v) + " term " + num(m.term.v) + ": " + body;
+}
+
+std::vector<std::string> scenario_world::run(const std::string& command) {
+  said_.clear();
+  std::istringstream in(command);
+  words w;
+  for (std::string s; in >> s;)
+    w.push_back(s);
+  auto n = [&](std::size_t i) { return w.size() > i ? std::strtoull(w[i].c_str(), nullptr, 10) : 0; };
+  const auto& verb = w[0];
+  const auto id = n(1);
+  auto ptr = [](const std::string& s) { return std::make_shared<const std::string>(s); };
+  if (verb == "new")
+    create(w);
+  else if (verb == "settle")
+    settle();
+  else if (verb == "elect")
+    elect(id);
+  else if (verb == "elapse")
+    elapse(id);
+  else if (verb == "propose")
+    step(id, propose_entries{{ptr(w[2])}});
+  else if (verb == "read")
+    step(id, read_index{n(2)});
+  else if (verb == "transfer")
+    step(id, transfer_leadership{member_id{n(2)}});
+  else if (verb == "change")
+    change(id, w);
+  else if (verb == "compact")
+    step(id, compact_log{log_index{n(2)}});
+  else if (verb == "persist")
+    finish_write(id);
+  else if (verb == "fail")
+    step(id, persist_failed{}), members_[id].writing.reset();
+  else if (verb == "manual")
+    members_[id].manual = true;
+  else if (verb == "auto")
+    members_[id].manual = false;
+  else if (verb == "cut")
+    members_[id].cut = true;
+  else if (verb == "mend")
+    members_[id].cut = false;
+  else if (verb == "deliver") {
+    while (deliver_next(id, n(2))) {
+    }
+  } else if (verb == "lose")
+    std::erase_if(wire_, [&](const message& m) { return m.from.v == id && m.to.v == n(2); });
+  else if (verb == "crash")
+    members_[id].core.reset(), members_[id].writing.reset(), members_[id].wake = instant::max();
+  else if (verb == "restart")
+    start(id);
+  else if (verb == "status")
+    show_status();
+  else if (verb == "log")
+    show_log(id);
+  else if (verb == "messages")
+    show_messages();
+  else
+    say("no such command: " + verb);
+  return said_;
+}
+
+/// `new VOTERS [MEMBERS]`: members beyond the voters exist, but do not belong to the group yet.
+void scenario_world::create(const words& w) {
+  const auto voters = std::stoull(w[1]), all = w.size() > 2 ? std::stoull(w[2]) : voters;
+  group_config first;
+  for (std::uint64_t i = 1; i <= voters; ++i)
+    first.voters.push_back(member_id{i});
+  for (std::uint64_t i = 1; i <= all; ++i)
+    members_[i].disk.config = first;
+  for (std::uint64_t i = 1; i <= all; ++i)
+    start(i);
+}
+
+void scenario_world::start(std::uint64_t id) {
+  auto& m = members_[id];
+  core_options o;
+  o.self = member_id{id};
+  o.seed = id;
+  o.append_bytes_max = 100;
+  m.state = m.disk_state;
+  m.core = std::make_unique<raft_core>(o, m.disk);
+  step(id, begin{});
+}
+
+void scenario_world::step(std::uint64_t id, const event& e) {
+  auto& m = members_[id];
+  if (!m.core) return;
+  const auto before = m.core->role_now();
+  const auto term = m.core->term();
+  auto out = m.core->step(e, now_);
+  const auto after = m.core->role_now();
+  if (after != before || (after == role::leader && m.core->term() != term))
+    say(num(id) + " becomes " + role_name(after) + (after == role::pre_candidate ? " after" : " in") + " term " +
+        num(m.core->term().v));
+  perform(id, std::move(out));
+}
+
+void scenario_world::perform(std::uint64_t id, effects e) {
+  auto& m = members_[id];
+  m.wake = e.wake_at;
+  if (e.refused != refusal::none) say(num(id) + " refuses: " + refusal_name(e.refused));
+  if (e.lost_from) say(num(id) + " loses what it held from " + num(e.lost_from->v) + " on");
+  for (auto& x : e.send)
+    wire_.push_back(std::move(x));
+  for (const auto& x : e.apply) {
+    m.state += x.payload && x.kind == entry_kind::change ? *x.payload + " " : "";
+    if (x.kind == entry_kind::change) say(num(id) + " applies " + at({x.index, x.term}) + " " + *x.payload);
+  }
+  if (e.config) say(num(id) + " has applied the change to " + describe(*e.config));
+  for (const auto& r : e.reads)
+    say(num(id) +
+        (r.ok ? " may serve read " + num(r.id) + " at " + num(r.index.v) : " cannot serve read " + num(r.id)));
+  if (e.persist) m.writing = std::move(e.persist);
+  for (const auto& x : e.want_chunks)
+    serve(id, x);
+}
+
+void scenario_world::finish_write(std::uint64_t id) {
+  auto& m = members_[id];
+  if (!m.core || !m.writing) return;
+  auto w = std::move(*m.writing);
+  m.writing.reset();
+  auto& d = m.disk;
+  if (w.hard) d.hard = *w.hard;
+  for (const auto& c : w.chunks)
+    m.chunks = (c.offset == 0 ? "" : m.chunks) + (c.data ? *c.data : "");
+  if (w.install) {
+    say(num(id) + " installs the snapshot of " + at(w.install->at));
+    d.base = w.install->at;
+    d.log.clear();
+    d.applied = w.install->at.index;
+    d.config = w.install->config;
+    m.state = m.disk_state = m.chunks;
+  }
+  if (!w.append.empty()) {
+    std::erase_if(d.log, [&](const log_entry& e) { return e.index >= w.append.front().index; });
+    d.log.insert(d.log.end(), w.append.begin(), w.append.end());
+  }
+  for (auto& x : w.then_send)
+    wire_.push_back(std::move(x));
+  step(id, persisted{});
+}
+
+bool scenario_world::deliver_next(std::uint64_t from, std::uint64_t to) {
+  auto it =
+      std::find_if(wire_.begin(), wire_.end(), [&](const message& m) { return m.from.v == from && m.to.v == to; });
+  if (it == wire_.end()) return false;
+  auto m = std::move(*it);
+  wire_.erase(it);
+  step(to, receive{std::move(m)});
+  return true;
+}
+
+/// All writes end and all messages arrive, until nothing moves any more.
+void scenario_world::settle() {
+  for (int rounds = 0; rounds < 10000; ++rounds) {
+    bool moved = false;
+    for (auto& [id, m] : members_) {
+      if (!m.core || !m.writing || m.manual) continue;
+      finish_write(id);
+      moved = true;
+    }
+    if (!wire_.empty()) {
+      auto m = std::move(wire_.front());
+      wire_.pop_front();
+      if (!members_[m.from.v].cut && !members_[m.to.v].cut) step(m.to.v, receive{std::move(m)});
+      moved = true;
+    }
+    if (!moved) return;
+  }
+  say("does not settle");
+}
+
+/// Time moves on for this member alone, until it asks for votes.
+void scenario_world::elect(std::uint64_t id) {
+  auto& m = members_[id];
+  if (!m.core || m.wake == instant::max()) {
+    say(num(id) + " waits for nothing");
+    return;
+  }
+  now_ = std::max(now_, m.wake);
+  step(id, tick{});
+}
+
+/// Time passes for all, in steps; messages and writes move freely.
+void scenario_world::elapse(std::uint64_t ms) {
+  const auto end = now_ + std::chrono::milliseconds(ms);
+  while (now_ < end) {
+    now_ = std::min(end, now_ + 10ms);
+    for (auto& [id, m] : members_)
+      if (m.core && m.wake <= now_) step(id, tick{});
+    settle();
+  }
+}
+
+void scenario_world::serve(std::uint64_t id, const want_chunk& w) {
+  auto& m = members_[id];
+  const auto applied = m.core->log().applied();
+  const auto piece = m.state.substr(std::min<std::size_t>(w.offset, m.state.size()), 4);
+  const bool last = w.offset + piece.size() >= m.state.size();
+  step(id, chunk_read{w.to,
+                      {{{applied, *m.core->log().term_at(applied)}, m.core->config()},
+                       w.offset,
+                       std::make_shared<const std::string>(piece),
+                       last}});
+}
+
+/// `change ID +4 ~5 -2`: add voter 4, add learner 5, remove 2.
+void scenario_world::change(std::uint64_t id, const words& w) {
+  change_members c;
+  for (std::size_t i = 2; i < w.size(); ++i) {
+    const auto what = w[i][0] == '+'   ? members_change::op::add_voter
+                      : w[i][0] == '~' ? members_change::op::add_learner
+                                       : members_change::op::remove;
+    c.change.steps.push_back({what, member_id{std::stoull(w[i].substr(1))}});
+  }
+  step(id, c);
+}
+
+void scenario_world::show_status() {
+  for (auto& [id, m] : members_) {
+    if (!m.core) {
+      say(num(id) + ": down");
+      continue;
+    }
+    const auto& c = *m.core;
+    say(num(id) + ": " + role_name(c.role_now()) + " term " + num(c.term().v) + " leader " + num(c.leader().v) +
+        " last " + at(c.log().last()) + " commit " + num(c.log().commit().v) + " state [" + m.state + "] " +
+        describe(c.config()));
+  }
+}
+
+void scenario_world::show_log(std::uint64_t id) {
+  const auto& log = members_[id].core->log();
+  std::string s = num(id) + ": base " + at(log.base()) + " entries";
+  for (auto i = log.base().index.next(); i <= log.last().index; i = i.next())
+    s += " " + at({i, log.at(i).term}) + (log.at(i).kind == entry_kind::change ? "=" + *log.at(i).payload : "");
+  say(s + "; durable to " + num(log.stable().v));
+}
+
+void scenario_world::show_messages() {
+  for (const auto& m : wire_)
+    say(describe(m));
+}
+
+} // namespace troupe::raft::test
