@@ -24,9 +24,14 @@ struct dns_options {
   std::vector<std::string> upstreams; // empty: the host's resolv.conf
 };
 
+/// Question: state as JSON text (address, port, services, queries, forwarded, failures).
+using dns_status_atom = caf::atom_constant<caf::atom("dnsstat")>;
+
 /// The 10th address of a service range: 10.96.0.0/12 -> 10.96.0.10.
 std::string dns_service_address(std::string_view service_cidr);
 
+/// Understands dns_status_atom. env.who must be allowed to write Services and EndpointSlices of kube-system.
+/// Stop: exit_reason::user_shutdown.
 caf::actor spawn_dns(caf::actor_system& sys, component_env env, dns_options options);
 
 } // namespace troupe

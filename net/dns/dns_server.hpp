@@ -21,6 +21,7 @@ struct dns_config {
   std::uint16_t port = 53; // 0: any free one
   std::string pod_cidr;    // cluster-wide; pod names (1-2-3-4.ns.pod) outside of it do not exist; empty: no check
   std::vector<std::string> upstreams;           // `a.b.c.d` or `a.b.c.d:port`; empty: resolv_conf, loops removed
+  std::string service_address;                  // of the Service that leads here; never asked as an upstream
   std::string resolv_conf = "/etc/resolv.conf"; // read again when it changes
 };
 
