@@ -523,7 +523,10 @@ result<history_window> rocks_backend::read_history(const state_machine& objects,
 
 result<void> rocks_backend::write(const write_group& g) {
   auto& m = *impl_;
-  if (auto r = m.ensure_space(!g.append.empty()); !r) return r;
+  // The reserve is for what keeps the group alive: votes, and the first entry of a leader's term.
+  const bool adds =
+      std::any_of(g.append.begin(), g.append.end(), [](const log_entry& e) { return e.kind == entry_kind::change; });
+  if (auto r = m.ensure_space(adds); !r) return r;
   rocksdb::WriteBatch b;
   if (g.hard) b.Put(m.cf[f_meta], "hard", encode_hard(*g.hard));
   m.add_log(b, g);

@@ -104,7 +104,7 @@ int run() {
   for (int round = 0; round < rounds; ++round) {
     auto writer = start("write", dir.path, from);
     if (writer.pid < 0) return 1;
-    const auto patience = std::chrono::milliseconds(60 + rng() % 250);
+    const auto patience = std::chrono::milliseconds(60 + rng() % 400);
     std::thread killer([&] {
       std::this_thread::sleep_for(patience);
       ::kill(writer.pid, SIGKILL);

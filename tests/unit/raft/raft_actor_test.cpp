@@ -147,3 +147,46 @@ TEST_CASE("status names role, term and indexes") {
   CHECK(jq::num(doc, {"appliedIndex"}) == 2);
   CHECK(jq::num(doc, {"revision"}) == 1);
 }
+
+TEST_CASE("a disk below its reserve refuses writes with 507 while reads go on, and nothing of them is applied") {
+  temp_dir dir;
+  {
+    store_node node(dir.path);
+    REQUIRE(node.put("pods", "default", "a", "{}").ok);
+  }
+  raft_options o;
+  o.disk_reserve_bytes = ~0ull;
+  store_node node(dir.path, o);
+  CHECK(node.state()->current()->get("pods", "default", "a"));
+  for (int i = 0; i < 3; ++i) {
+    auto r = node.put("pods", "default", "b", "{}");
+    CHECK(r.error.code == 507);
+    CHECK(r.error.reason == "InsufficientStorage");
+  }
+  CHECK_FALSE(node.state()->current()->get("pods", "default", "b"));
+  CHECK(node.state()->current()->rev() == 1);
+  auto doc = json::parse(node.status());
+  CHECK(jq::str(doc, {"writeError"}).find("kept in reserve") != std::string_view::npos);
+  CHECK(node.hub()->pull("pods", 1, 10).events.empty());
+}
+
+TEST_CASE("old versions are forgotten by themselves and the windows still answer") {
+  temp_dir dir;
+  raft_options o;
+  o.retention = std::chrono::seconds(0);
+  {
+    store_node node(dir.path, o);
+    for (int i = 0; i < 20; ++i)
+      REQUIRE(node.put("pods", "default", "a", "{}").ok);
+    // Maintenance runs every 100 ms with this retention; each look at the status is a question to the actor.
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    while (jq::num(json::parse(node.status()), {"compactedRevision"}) < 20) {
+      REQUIRE(std::chrono::steady_clock::now() < until);
+    }
+    CHECK(node.hub()->pull("pods", 0, 100).events.size() == 20);
+  }
+  store_node node(dir.path, o);
+  CHECK(node.state()->current()->get("pods", "default", "a")->mod == 20);
+  CHECK(node.hub()->pull("pods", 5, 100).too_old); // the history is gone with the versions
+  CHECK_FALSE(node.hub()->pull("pods", 20, 100).too_old);
+}
