@@ -49,7 +49,8 @@ int main(int argc, char** argv) {
   (void)tls::write_private_file(dir + "/admin.kubeconfig", tls::kubeconfig(url, (*pki)->ca_pem, (*pki)->admin));
   std::cout << url << std::endl;
   char c = 0;
-  while (::read(0, &c, 1) > 0 && c != '\n') {}
+  while (::read(0, &c, 1) > 0 && c != '\n') {
+  }
   api->server->stop();
   {
     caf::scoped_actor self{system};
