@@ -9,7 +9,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace troupe::schema {
 
@@ -21,37 +20,10 @@ struct crumb {
 };
 
 /// `spec.containers[0].image`; map keys after a dot, or in brackets when `brackets` is set.
-inline std::string path_text(const crumb* at, bool brackets = false) {
-  std::vector<const crumb*> steps;
-  for (; at; at = at->up)
-    steps.push_back(at);
-  std::string out;
-  for (auto it = steps.rbegin(); it != steps.rend(); ++it) {
-    const crumb& c = **it;
-    if (c.index >= 0) {
-      out.append("[").append(std::to_string(c.index)).append("]");
-    } else if (c.map_key && brackets) {
-      out.append("[").append(c.key).append("]");
-    } else {
-      if (!out.empty()) out += '.';
-      out.append(c.key);
-    }
-  }
-  return out;
-}
+std::string path_text(const crumb* at, bool brackets = false);
 
 /// The member names only, as Go's decoder counts them: `spec.containers.image`.
-inline std::string go_path_text(const crumb* at) {
-  std::vector<const crumb*> steps;
-  for (; at; at = at->up)
-    if (at->index < 0 && !at->map_key) steps.push_back(at);
-  std::string out;
-  for (auto it = steps.rbegin(); it != steps.rend(); ++it) {
-    if (!out.empty()) out += '.';
-    out.append((*it)->key);
-  }
-  return out;
-}
+std::string go_path_text(const crumb* at);
 
 /// Puts the members of a struct in the order of its type; members the type does not know go last.
 /// `extra` fields (bits of a mask) that are absent are added with their zero value.
