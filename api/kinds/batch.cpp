@@ -220,4 +220,6 @@ bool valid_cron_schedule(std::string_view s, std::string& why) {
   return true;
 }
 
+std::span<const kind_rule> batch_kinds() { return rules; }
+
 } // namespace troupe::kinds
