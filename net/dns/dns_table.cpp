@@ -61,6 +61,18 @@ dns_record service_record(std::string_view name, std::string target, std::uint16
   return r;
 }
 
+using ports_ptr = std::shared_ptr<const std::vector<dns_port>>;
+
+ports_ptr lower_ports(const ports_ptr& ports) {
+  if (!ports) return nullptr;
+  auto out = std::make_shared<std::vector<dns_port>>(*ports);
+  for (auto& p : *out) {
+    p.name = lower(p.name);
+    p.protocol = lower(p.protocol);
+  }
+  return out;
+}
+
 bool same_port(const dns_port& p, std::string_view name, std::string_view protocol) {
   return p.name == name && p.protocol == protocol;
 }
@@ -102,12 +114,17 @@ void dns_table::put(const dns_service& s) {
   if (auto a = parse_ipv4(s.cluster_ip)) e->address = *a;
   for (const auto& p : s.ports)
     e->ports.push_back({lower(p.name), lower(p.protocol), p.port});
+  ports_ptr given, lowered; // endpoints of one slice share their ports
   for (const auto& x : s.endpoints) {
+    if (x.ports != given) {
+      given = x.ports;
+      lowered = lower_ports(x.ports);
+    }
     auto a = parse_ipv4(x.address);
     if (!a) continue;
     auto host = x.hostname.empty() ? dashed(x.address) : lower(x.hostname);
     e->by_hostname[host].push_back(e->endpoints.size());
-    e->endpoints.push_back({*a, std::move(host), x.ports});
+    e->endpoints.push_back({*a, std::move(host), lowered});
   }
   forget(key);
   if (e->address != 0) reverse_.emplace(e->address, e->full);
@@ -170,6 +187,7 @@ dns_answer dns_table::lookup(std::string_view name, dns_type type) const {
   if (name == domain_) return answer_of(kind::nodata);
   if (name.ends_with(dotted_)) {
     auto labels = name.substr(0, name.size() - dotted_.size());
+    if (labels.starts_with('.') || labels.find("..") != labels.npos) return answer_of(kind::nxdomain);
     auto area = pop_last(labels);
     if (area == "svc") return lookup_service(labels, name, type);
     if (area == "pod") return lookup_pod(labels, name, type);

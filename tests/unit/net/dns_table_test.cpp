@@ -42,15 +42,15 @@ TEST_CASE("names above and beside a Service tell NODATA from NXDOMAIN") {
   auto t = sample();
   for (const char* there : {"cluster.local", "svc.cluster.local", "pod.cluster.local", "demo.svc.cluster.local",
                             "empty.svc.cluster.local", "demo.pod.cluster.local", "_tcp.web.demo.svc.cluster.local"})
-    CHECK_MESSAGE(t.lookup(there, dns_type::a).what == kind::nodata, there);
+    CHECK_MESSAGE(t.lookup(there, dns_type::a).what == kind::nodata, std::string{there});
   for (const char* absent :
        {"nope.cluster.local", "nope.svc.cluster.local", "nope.demo.svc.cluster.local", "web.empty.svc.cluster.local",
         "_udp.web.demo.svc.cluster.local", "_ftp._tcp.web.demo.svc.cluster.local", "x.web.demo.svc.cluster.local",
         "a.b.web.demo.svc.cluster.local", "none.demo.svc.cluster.local", "1-2-3-4.nope.pod.cluster.local",
         "_http._tcp.x.web.demo.svc.cluster.local", ".web.demo.svc.cluster.local", "..svc.cluster.local"})
-    CHECK_MESSAGE(t.lookup(absent, dns_type::a).what == kind::nxdomain, absent);
+    CHECK_MESSAGE(t.lookup(absent, dns_type::a).what == kind::nxdomain, std::string{absent});
   for (const char* other : {"example.org", "local", "cluster.locale", "xcluster.local", "", "in-addr.arpa"})
-    CHECK_MESSAGE(t.lookup(other, dns_type::a).what == kind::not_ours, other);
+    CHECK_MESSAGE(t.lookup(other, dns_type::a).what == kind::not_ours, std::string{other});
 }
 
 TEST_CASE("SRV names lead to the Service, or to each endpoint of a headless one") {
