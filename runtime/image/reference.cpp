@@ -49,7 +49,9 @@ bool domain_ok(std::string_view domain) {
       return false;
     domain = domain.substr(0, colon);
   }
-  if (domain.empty()) return false;
+  const auto edge = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '[' || c == ']'; };
+  if (domain.empty() || !edge(domain.front()) || !edge(domain.back()) || domain.find("..") != std::string_view::npos)
+    return false;
   return std::all_of(domain.begin(), domain.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '.' || c == '-' || c == '[' || c == ']' || c == ':';
   });

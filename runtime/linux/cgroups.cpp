@@ -99,19 +99,15 @@ result<void> set_v1(const cgroup_layout& layout, const std::string& path, const 
 void collect_processes(const std::string& dir, std::set<int>& out) {
   for (const auto& w : words(read_file(dir + "/cgroup.procs", 16 << 20).value_or("")))
     out.insert(std::atoi(w.c_str()));
-  for (const auto& name : list_directory(dir)) {
-    struct stat st {};
-    if (::lstat((dir + "/" + name).c_str(), &st) == 0 && S_ISDIR(st.st_mode)) collect_processes(dir + "/" + name, out);
-  }
+  for (const auto& name : list_subdirectories(dir))
+    collect_processes(dir + "/" + name, out);
 }
 
 /// Removes the directories of a group bottom-up (the files in them are not real); errno or 0.
 int remove_directories(const std::string& dir) {
   if (::rmdir(dir.c_str()) == 0 || errno == ENOENT) return 0;
-  for (const auto& name : list_directory(dir)) {
-    struct stat st {};
-    if (::lstat((dir + "/" + name).c_str(), &st) == 0 && S_ISDIR(st.st_mode)) remove_directories(dir + "/" + name);
-  }
+  for (const auto& name : list_subdirectories(dir))
+    remove_directories(dir + "/" + name);
   return ::rmdir(dir.c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 

@@ -134,18 +134,26 @@ result<void> remove_tree(const std::string& path) {
   return {};
 }
 
-std::vector<std::string> list_directory(const std::string& path) {
+namespace {
+
+std::vector<std::string> list(const std::string& path, bool directories_only) {
   std::vector<std::string> out;
   DIR* stream = ::opendir(path.c_str());
   if (!stream) return out;
   while (const dirent* e = ::readdir(stream)) {
     std::string name = e->d_name;
-    if (name != "." && name != "..") out.push_back(std::move(name));
+    if (name != "." && name != ".." && (!directories_only || e->d_type == DT_DIR)) out.push_back(std::move(name));
   }
   ::closedir(stream);
   std::sort(out.begin(), out.end());
   return out;
 }
+
+} // namespace
+
+std::vector<std::string> list_directory(const std::string& path) { return list(path, false); }
+
+std::vector<std::string> list_subdirectories(const std::string& path) { return list(path, true); }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 

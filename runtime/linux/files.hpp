@@ -28,6 +28,8 @@ result<void> make_directories(const std::string& path, unsigned mode = 0700);
 result<void> remove_tree(const std::string& path);
 /// Names in a directory, sorted, without . and ..; empty when it cannot be read.
 std::vector<std::string> list_directory(const std::string& path);
+/// Of these only the directories (links to such are none).
+std::vector<std::string> list_subdirectories(const std::string& path);
 bool exists(const std::string& path);
 /// A name that is safe as one path component: letters, digits, '_', '.', '-', at most 200, not starting with '.' or
 /// '-'.
