@@ -183,6 +183,8 @@ struct rbac_table::impl {
 };
 
 rbac_table::rbac_table() : impl_(std::make_unique<impl>()) {}
+rbac_table::rbac_table(rbac_table&&) noexcept = default;
+rbac_table& rbac_table::operator=(rbac_table&&) noexcept = default;
 rbac_table::~rbac_table() = default;
 
 void rbac_table::upsert(const json::value& o) {

@@ -64,6 +64,8 @@ private:
 class rbac_table {
 public:
   rbac_table();
+  rbac_table(rbac_table&&) noexcept;
+  rbac_table& operator=(rbac_table&&) noexcept;
   ~rbac_table();
   /// `object` of kind Role, ClusterRole, RoleBinding or ClusterRoleBinding; others are ignored.
   void upsert(const json::value& object);
