@@ -30,7 +30,6 @@ std::vector<std::string> conmon_arguments(const host& h, const conmon_request& r
   for (const auto& [option, value] : {std::pair<std::string, std::string>{"-b", r.bundle},
                                       {"--persist-dir", r.bundle},
                                       {"-p", r.bundle + "/pidfile"},
-                                      {"-P", r.bundle + "/conmon.pid"},
                                       {"-l", "k8s-file:" + r.log_path},
                                       {"--log-level", "error"},
                                       {"--exit-dir", r.exit_dir}}) {
@@ -149,6 +148,9 @@ result<conmon_started> start_conmon(const host& h, const conmon_request& r) {
   // Before the gate opens conmon has no children, so all of them are tracked with it. Elsewhere than in a service
   // nothing kills by group, and the move would cost more than all the rest.
   if (h.in_service) track_process(h.cgroups, r.cgroup, conmon->pid);
+  // Known on disk before the container can exist, for whoever clears up after a crash of ours. With --sync conmon
+  // does not write it itself.
+  (void)write_atomic(r.bundle + "/conmon.pid", std::to_string(conmon->pid));
   gate->write.reset();
 
   auto pid = parse_answer(read_line(sync->read.get(), create_timeout));
