@@ -34,6 +34,11 @@ void check_pod(field_errors& e, const json::value& obj) {
   check_pod_spec(e, at(obj, {"spec"}), "spec", pod_spec_use::pod);
 }
 
+void check_new_pod(field_errors& e, const json::value& obj) {
+  if (!jq::arr(obj, {"spec", "ephemeralContainers"}).empty())
+    e.push_back(field::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+}
+
 void namespace_on_create(json::value& obj, const write_context&) {
   // A new namespace holds on to itself until its contents are gone.
   auto& list = jq::at(obj, {"spec", "finalizers"});
@@ -130,7 +135,7 @@ void check_limit_range(field_errors& e, const json::value& obj) {
 }
 
 constexpr kind_rule rules[] = {
-    {"", "Pod", pod_on_create, pod_on_update, check_pod, check_pod_update},
+    {"", "Pod", pod_on_create, pod_on_update, check_pod, check_pod_update, false, check_new_pod},
     {"", "Namespace", namespace_on_create, namespace_on_update},
     {"", "Node", nullptr, nullptr, check_node, check_node_update, true},
     {"", "Event", nullptr, nullptr, check_event},

@@ -94,6 +94,23 @@ void check_gated(field_errors& e, json::value& spec, const json::value& old) {
   keep_member(spec, old, "schedulingGates");
 }
 
+/// Ephemeral containers are only ever added.
+void check_ephemeral(field_errors& e, const json::value& spec, const json::value& old) {
+  const auto& now = jq::arr(spec, {"ephemeralContainers"});
+  for (const auto& was : jq::arr(old, {"ephemeralContainers"})) {
+    const auto name = jq::str(was, {"name"});
+    const auto same =
+        std::find_if(now.begin(), now.end(), [&](const json::value& c) { return jq::str(c, {"name"}) == name; });
+    const auto quoted = json::serialize(text(name));
+    if (same == now.end())
+      e.push_back(field::forbidden("spec.ephemeralContainers",
+                                   "existing ephemeral containers " + quoted + " may not be removed\n"));
+    else if (*same != was)
+      e.push_back(field::forbidden("spec.ephemeralContainers",
+                                   "existing ephemeral containers " + quoted + " may not be changed\n"));
+  }
+}
+
 bool has_resource(const json::object& list, std::string_view name) {
   const auto* v = list.if_contains(name);
   return v && !quantity::parse_or_zero(v).is_zero();
@@ -131,6 +148,7 @@ void check_pod_update(field_errors& e, const json::value& obj, const json::value
   if (!same_shape) return;
   check_deadline(e, spec, stored);
   check_added_tolerations(e, spec, stored);
+  check_ephemeral(e, spec, stored);
   // What may change is put back; whatever still differs may not.
   keep_images(spec, stored, "containers");
   keep_images(spec, stored, "initContainers");

@@ -27,7 +27,8 @@ struct kind_rule {
   update_hook on_update = nullptr; // main resource only
   create_check check = nullptr;    // on create and on update
   update_check check_update = nullptr;
-  bool keeps_status = false; // the client may send status on create
+  bool keeps_status = false;        // the client may send status on create
+  create_check check_new = nullptr; // on create only
 };
 
 std::span<const kind_rule> core_kinds();

@@ -237,7 +237,9 @@ result<void> prepare_update(const schema::resource& r, json::value& obj, const j
 field_errors validate_create(const schema::resource& r, const json::value& obj) {
   field_errors e;
   check_metadata(e, r, obj);
-  if (const auto* rule = find_kind(r.group, r.kind); rule && rule->check) rule->check(e, obj);
+  const auto* rule = find_kind(r.group, r.kind);
+  if (rule && rule->check) rule->check(e, obj);
+  if (rule && rule->check_new) rule->check_new(e, obj);
   return e;
 }
 

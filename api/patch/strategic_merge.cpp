@@ -311,13 +311,14 @@ void merge_member(json::object& live, json::string_view key, json::value patch, 
 
 json::value merge_object(json::value live, json::object patch, place where) {
   if (const auto d = directive_of(patch)) {
+    if (*d != "delete" && *d != "replace" && *d != "merge")
+      malformed("unknown patch type '" + *d + "' in map: " + json::serialize(patch));
     patch.erase(directive_key);
     if (*d == "delete") return json::object{};
     if (*d == "replace") {
       clean(patch, true);
       return patch;
     }
-    if (*d != "merge") malformed("unknown patch type '" + *d + "' in map: " + json::serialize(patch));
   }
   auto& o = live.is_object() ? live.as_object() : live.emplace_object();
   apply_retain_keys(o, patch);

@@ -49,7 +49,7 @@ json::value make_binding(std::string_view kind, std::string_view role_kind, cons
     if (const auto ns = jq::str(s, {"namespace"}); !ns.empty()) subject["namespace"] = ns;
     subjects.push_back(std::move(subject));
   }
-  o.as_object()["subjects"] = std::move(subjects);
+  if (!subjects.empty()) o.as_object()["subjects"] = std::move(subjects);
   json::object ref;
   ref["apiGroup"] = group;
   ref["kind"] = role_kind;

@@ -40,6 +40,7 @@ const columns& columns_of(std::string_view group, std::string_view plural) {
       out.emplace(std::pair{std::string{jq::str(t, {"group"})}, std::string{jq::str(t, {"resource"})}},
                   make_columns(jq::arr(t, {"columns"})));
     out.emplace(std::pair{std::string{}, std::string{"*default"}}, make_columns(jq::arr(data, {"default"})));
+    out.emplace(std::pair{std::string{}, std::string{"*custom"}}, make_columns(jq::arr(data, {"customResource"})));
     return out;
   }();
   const auto it = all.find(std::pair{std::string{group}, std::string{plural}});
@@ -47,6 +48,8 @@ const columns& columns_of(std::string_view group, std::string_view plural) {
 }
 
 void default_row(row& r, const json::value& o) { r.name(o).text(jq::str(o, {"metadata", "creationTimestamp"})); }
+
+void custom_row(row& r, const json::value& o) { r.name(o).age(o); }
 
 void scale_row(row& r, const json::value& o) {
   r.name(o).number(jq::num(o, {"spec", "replicas"})).number(jq::num(o, {"status", "replicas"})).age(o);
@@ -149,10 +152,13 @@ struct table_writer::impl {
 };
 
 table_writer::table_writer(const schema::resource& r, options o) {
-  const auto write = find_row(r.group, r.plural);
-  impl_ = std::make_unique<impl>(write ? columns_of(r.group, r.plural) : columns_of("", "*default"),
-                                 write ? write : default_row, o, r.group.empty() && r.plural == "pods",
-                                 r.plural == "flowschemas");
+  const bool is_pods = r.group.empty() && r.plural == "pods";
+  if (const auto write = find_row(r.group, r.plural))
+    impl_ = std::make_unique<impl>(columns_of(r.group, r.plural), write, o, is_pods, r.plural == "flowschemas");
+  else if (schema::registry::get().find(r.group, r.version, r.plural))
+    impl_ = std::make_unique<impl>(columns_of("", "*default"), default_row, o, false, false);
+  else // not one of ours: an instance of a CustomResourceDefinition
+    impl_ = std::make_unique<impl>(columns_of("", "*custom"), custom_row, o, false, false);
 }
 table_writer::~table_writer() = default;
 table_writer::table_writer(table_writer&&) noexcept = default;

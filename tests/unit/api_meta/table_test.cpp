@@ -102,13 +102,18 @@ TEST_CASE("flow schemas come by precedence, then name") {
   CHECK(order == "zab");
 }
 
-TEST_CASE("a kind without a table shows name and creation") {
+TEST_CASE("a kind without a table shows name and creation, a custom one name and age") {
   schema::resource r;
   r.group = "example.com";
   r.plural = "widgets";
   const auto o = json::parse(R"({"metadata":{"name":"w","creationTimestamp":"2026-11-23T00:00:00Z"}})");
   const auto text = table::to_text(json::parse(table::render_row(r, o, at_noon())), {});
-  CHECK(text == "NAME   CREATED AT\nw      2026-11-23T00:00:00Z\n");
+  CHECK(text == "NAME   AGE\nw      12h\n");
+  r.group = "";
+  r.version = "v1";
+  r.plural = "bindings";
+  const auto plain = table::to_text(json::parse(table::render_row(r, o, at_noon())), {});
+  CHECK(plain == "NAME   CREATED AT\nw      2026-11-23T00:00:00Z\n");
 }
 
 TEST_CASE("text aligns columns, hides wide ones, and counts characters") {
