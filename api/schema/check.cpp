@@ -19,6 +19,7 @@ constexpr std::pair<std::string_view, std::string_view> may_be_empty[] = {
     {"io.k8s.api.core.v1.Sysctl", "value"},
     {"io.k8s.api.discovery.v1.EndpointSlice", "endpoints"},
     {"io.k8s.api.storage.v1.CSINodeSpec", "drivers"},
+    {"io.k8s.api.rbac.v1.PolicyRule", "verbs"}, // api/kinds says it in more words
     {"io.k8s.api.storage.v1.TokenRequest", "audience"},
     {"io.k8s.apimachinery.pkg.apis.meta.v1.Condition", "message"},
     {"io.k8s.apimachinery.pkg.apis.meta.v1.ApplyOptions", "fieldManager"},
