@@ -28,7 +28,7 @@ struct proxy_options {
   /// /healthz, /livez and /metrics of the proxy; port 0 chooses a free one (see proxy_status), empty address: none.
   std::string health_address = "0.0.0.0";
   std::uint16_t health_port = 10256;
-  /// Tests and simulations give another loader; empty: the kernel's.
+  /// Tests and simulations give another loader, which must not block; empty: the kernel's.
   std::function<std::unique_ptr<net::service_proxy>()> make_rules;
 };
 

@@ -56,6 +56,8 @@ caf::actor spawn_proxy_worker(caf::event_based_actor* parent, const proxy_option
     self->state.open(options);
     return {[self](const load_rules_ptr& wanted) { return self->state.load(*wanted); }};
   };
+  // A given loader does not block; under virtual time it must run on the test's own thread.
+  if (options.make_rules) return parent->spawn<caf::linked>(body);
   return parent->spawn<caf::linked + caf::detached>(body);
 }
 

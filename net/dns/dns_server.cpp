@@ -3,6 +3,7 @@
 #include "net/dns/dns_codec.hpp"
 #include "net/dns/dns_forwarder.hpp"
 #include "net/dns/limits.hpp"
+#include "net/packet/host_error.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -199,7 +200,7 @@ public:
     }
     if (e) {
       auto why = "cannot listen for DNS on " + address_.to_string() + ":" + std::to_string(port) + ": " + e.message();
-      return e == asio::error::address_in_use ? errors::unavailable(why) : errors::internal(why);
+      return e == asio::error::address_in_use ? errors::unavailable(why) : host_error(why);
     }
     udp_.non_blocking(true, e);
     wait_udp();

@@ -1,5 +1,6 @@
 #include "net/packet/conntrack.hpp"
 
+#include "net/packet/host_error.hpp"
 #include "net/packet/netlink.hpp"
 #include "net/packet/netlink_attr.hpp"
 
@@ -123,7 +124,7 @@ result<std::size_t> forget_udp_flows(const std::vector<stale_flow>& stale) {
       return;
     }
   });
-  if (error != 0) return errors::internal(std::string{"cannot read connection tracking: "} + std::strerror(error));
+  if (error != 0) return host_error(std::string{"cannot read connection tracking: "} + std::strerror(error));
   std::size_t removed = 0;
   for (const auto& t : found)
     if (remove(*socket, t) == 0) ++removed; // an entry that ended meanwhile is as good

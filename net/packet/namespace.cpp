@@ -1,5 +1,7 @@
 #include "net/packet/namespace.hpp"
 
+#include "net/packet/host_error.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -11,7 +13,7 @@ namespace troupe::net {
 
 result<void> in_namespace(const std::string& netns_path, const std::function<void()>& what) {
   int ns = ::open(netns_path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (ns < 0) return errors::internal("cannot open network namespace " + netns_path + ": " + std::strerror(errno));
+  if (ns < 0) return host_error("cannot open network namespace " + netns_path + ": " + std::strerror(errno));
   int error = 0;
   std::thread{[&] {
     if (::setns(ns, CLONE_NEWNET) != 0)
@@ -20,7 +22,7 @@ result<void> in_namespace(const std::string& netns_path, const std::function<voi
       what();
   }}.join();
   ::close(ns);
-  if (error != 0) return errors::internal("cannot enter network namespace " + netns_path + ": " + std::strerror(error));
+  if (error != 0) return host_error("cannot enter network namespace " + netns_path + ": " + std::strerror(error));
   return {};
 }
 

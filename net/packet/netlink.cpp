@@ -1,5 +1,6 @@
 #include "net/packet/netlink.hpp"
 
+#include "net/packet/host_error.hpp"
 #include "net/packet/namespace.hpp"
 
 #include <cerrno>
@@ -16,11 +17,11 @@ namespace {
 
 result<mnl_socket*> open_here(int bus) {
   auto* s = mnl_socket_open2(bus, SOCK_CLOEXEC);
-  if (!s) return errors::internal(std::string{"cannot open a netlink socket: "} + std::strerror(errno));
+  if (!s) return host_error(std::string{"cannot open a netlink socket: "} + std::strerror(errno));
   if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0) {
     auto why = std::string{"cannot bind a netlink socket: "} + std::strerror(errno);
     mnl_socket_close(s);
-    return errors::internal(why);
+    return host_error(why);
   }
   // The kernel answers at once; a bound keeps a lost answer from holding a thread for ever.
   timeval wait{5, 0};
@@ -30,7 +31,7 @@ result<mnl_socket*> open_here(int bus) {
 
 /// A socket belongs to the namespace of the thread that opens it.
 result<mnl_socket*> open_inside(int bus, const std::string& netns_path) {
-  result<mnl_socket*> out = errors::internal("not opened");
+  result<mnl_socket*> out = host_error("not opened");
   auto entered = in_namespace(netns_path, [&] { out = open_here(bus); });
   if (!entered) return entered.error();
   return out;

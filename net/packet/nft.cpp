@@ -1,5 +1,7 @@
 #include "net/packet/nft.hpp"
 
+#include "net/packet/host_error.hpp"
+
 #include <memory>
 #include <mutex>
 #include <nftables/libnftables.h>
@@ -33,7 +35,7 @@ status refused(const char* said) {
   std::string words = said ? said : "";
   while (!words.empty() && words.back() == '\n')
     words.pop_back();
-  return errors::internal("nftables refused the rules: " + words);
+  return host_error("nftables refused the rules: " + words);
 }
 
 } // namespace
@@ -42,7 +44,7 @@ result<void> run(const std::string& commands) {
   if (commands.empty()) return {};
   std::lock_guard lock{turn()};
   auto c = make_context();
-  if (!c) return errors::internal("cannot open libnftables");
+  if (!c) return host_error("cannot open libnftables");
   if (nft_run_cmd_from_buffer(c.get(), commands.c_str()) != 0) return refused(nft_ctx_get_error_buffer(c.get()));
   return {};
 }
@@ -52,14 +54,14 @@ result<json::value> list(const std::string& command) {
   {
     std::lock_guard lock{turn()};
     auto c = make_context();
-    if (!c) return errors::internal("cannot open libnftables");
+    if (!c) return host_error("cannot open libnftables");
     nft_ctx_output_set_flags(c.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO);
     if (nft_run_cmd_from_buffer(c.get(), command.c_str()) != 0) return refused(nft_ctx_get_error_buffer(c.get()));
     if (const char* out = nft_ctx_get_output_buffer(c.get())) text = out;
   }
   boost::system::error_code error;
   auto doc = json::parse(text, error);
-  if (error) return errors::internal("nftables printed something that is not JSON: " + error.message());
+  if (error) return host_error("nftables printed something that is not JSON: " + error.message());
   const auto* found = jq::find(doc, {"nftables"});
   return found ? json::value(*found) : json::value(json::array()); // braces would nest the array
 }

@@ -1,5 +1,6 @@
 #include "net/packet/process.hpp"
 
+#include "net/packet/host_error.hpp"
 #include "net/packet/limits.hpp"
 
 #include <array>
@@ -125,7 +126,7 @@ result<pid_t> start(const std::vector<std::string>& argv, const std::string& pat
   int error = posix_spawn(&pid, path.c_str(), &files, &attributes, args.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
-  if (error != 0) return errors::internal("cannot start " + argv[0] + ": " + std::strerror(error));
+  if (error != 0) return host_error("cannot start " + argv[0] + ": " + std::strerror(error));
   return pid;
 }
 
@@ -156,7 +157,7 @@ result<std::string> run_program(const std::vector<std::string>& argv, std::strin
   }
   pipe_signal_block quiet;
   pipe_pair to, from;
-  if (!to.open() || !from.open()) return errors::internal(std::string{"cannot make a pipe: "} + std::strerror(errno));
+  if (!to.open() || !from.open()) return host_error(std::string{"cannot make a pipe: "} + std::strerror(errno));
   auto pid = start(argv, path, to.read, from.write);
   if (!pid) return pid.error();
   pipe_pair::close_one(to.read);
@@ -173,7 +174,7 @@ result<std::string> run_program(const std::vector<std::string>& argv, std::strin
   if (code != 0) {
     while (!said.output.empty() && said.output.back() == '\n')
       said.output.pop_back();
-    return errors::internal(argv.front() + " failed: " + said.output);
+    return host_error(argv.front() + " failed: " + said.output);
   }
   return std::move(said.output);
 }

@@ -1,4 +1,5 @@
 #include "net/packet/address.hpp"
+#include "net/packet/host_error.hpp"
 #include "net/packet/limits.hpp"
 #include "net/packet/netlink.hpp"
 #include "net/packet/netlink_attr.hpp"
@@ -42,7 +43,7 @@ result<void> outcome(int error, const std::string& what) {
   std::string hint;
   if (error == EPERM) hint = " (root or CAP_NET_ADMIN is needed)";
   if (error == EOPNOTSUPP) hint = " (the kernel lacks this kind of device)";
-  return errors::internal("cannot " + what + ": " + std::strerror(error) + hint);
+  return host_error("cannot " + what + ": " + std::strerror(error) + hint);
 }
 
 void read_link_kind(const nlattr* info, link_info& out) {

@@ -1,3 +1,4 @@
+#include "net/packet/host_error.hpp"
 #include "net/pod/network.hpp"
 
 #include "net/packet/namespace.hpp"
@@ -50,7 +51,7 @@ result<void> write_sysctl(const std::string& key, const char* value) {
   }
   std::ofstream out{path};
   out << value << std::flush;
-  if (!out) return errors::internal("cannot set " + path + " to " + value + ": " + std::strerror(errno));
+  if (!out) return host_error("cannot set " + path + " to " + value + ": " + std::strerror(errno));
   return {};
 }
 
@@ -221,7 +222,7 @@ private:
       if (auto done = host->remove_link(old); !done) return done;
     }
     namespace_handle ns{netns_path};
-    if (ns.fd < 0) return errors::internal("cannot open network namespace " + netns_path + ": " + std::strerror(errno));
+    if (ns.fd < 0) return host_error("cannot open network namespace " + netns_path + ": " + std::strerror(errno));
     veth_spec spec{name, "eth0", {}, mac_of(address), config_.mtu, bridge_index_, ns.fd};
     if (auto done = host->make_veth(spec); !done) return done;
     int index = host->index_of(name);

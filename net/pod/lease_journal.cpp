@@ -1,5 +1,6 @@
 #include "net/pod/lease_journal.hpp"
 
+#include "net/packet/host_error.hpp"
 #include "net/pod/limits.hpp"
 
 #include <cerrno>
@@ -17,7 +18,7 @@ namespace {
 status failed(const std::string& what, const std::string& path) {
   int error = errno;
   auto words = "cannot " + what + " the address file " + path + ": " + std::strerror(error);
-  return error == ENOSPC ? errors::insufficient_storage(words) : errors::internal(words);
+  return error == ENOSPC ? errors::insufficient_storage(words) : host_error(words);
 }
 
 void replay(std::istream& in, address_pool& pool) {
