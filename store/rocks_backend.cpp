@@ -161,6 +161,7 @@ struct rocks_backend::impl {
   log_index last_on_disk;
   log_position base;
   std::atomic<revision> horizon{0};
+  bool closed = false;
   bool broken = false;           // the last write failed: heal before the next
   mutable std::shared_mutex use; // exclusive only while the database is opened anew
 
@@ -523,6 +524,7 @@ result<history_window> rocks_backend::read_history(const state_machine& objects,
 
 result<void> rocks_backend::write(const write_group& g) {
   auto& m = *impl_;
+  if (m.closed) return errors::unavailable("the store is closed");
   // The reserve is for what keeps the group alive: votes, and the first entry of a leader's term.
   const bool adds =
       std::any_of(g.append.begin(), g.append.end(), [](const log_entry& e) { return e.kind == entry_kind::change; });
@@ -632,6 +634,8 @@ revision rocks_backend::horizon() const noexcept { return impl_->horizon; }
 const std::string& rocks_backend::cluster_id() const noexcept { return impl_->opt.cluster_id; }
 
 result<void> rocks_backend::close() {
+  std::lock_guard g(impl_->use);
+  impl_->closed = true;
   impl_->shut();
   return {};
 }

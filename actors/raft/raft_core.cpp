@@ -80,6 +80,7 @@ void raft_core::send_durable(member_id to, message_body body) { send_as(to, hard
 
 void raft_core::on(const begin&) {
   arm_election();
+  if (opt_.lease_reads) no_votes_until_ = now_ + opt_.election_min;
   if (alone()) campaign(false, false);
 }
 
@@ -166,6 +167,7 @@ void raft_core::on(const transfer_leadership& t) {
   }
   if (t.to == opt_.self || !is_voter(config(), t.to)) return;
   transfer_to_ = t.to;
+  lease_spent_ = true;
   transfer_until_ = now_ + opt_.election_min;
   drop_reads(); // the lease and any open round end here
   if (progress_[t.to].match == log_.last().index)
@@ -191,7 +193,7 @@ void raft_core::on(const receive& r) {
 
 /// True while a live leader is known: then nobody is helped to unseat it (thesis 4.2.3).
 bool raft_core::heeds_leader() const {
-  if (role_ == role::leader) return true;
+  if (role_ == role::leader || now_ < no_votes_until_) return true;
   return leader_ && leader_was_seen_ && now_ - leader_seen_ < opt_.election_min;
 }
 

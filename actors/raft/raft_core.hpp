@@ -152,6 +152,7 @@ private:
   instant election_at_ = instant::max();
   instant leader_seen_{0};
   bool leader_was_seen_ = false;
+  instant no_votes_until_{0}; // with leases: a restart forgot whom we last heard
   std::map<member_id, bool> votes_;
 
   // leading
@@ -160,6 +161,7 @@ private:
   instant quorum_check_at_ = instant::max();
   member_id transfer_to_;
   instant transfer_until_ = instant::max();
+  bool lease_spent_ = false; // a transfer was tried in this term: a late "take over" would break a lease
   log_index pending_change_; // no other change before this one is committed
   std::size_t uncommitted_bytes_ = 0;
   struct waiting_read {

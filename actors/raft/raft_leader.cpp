@@ -11,6 +11,7 @@ void raft_core::reset_progress() {
   progress_.clear();
   round_ = 0;
   round_open_ = false;
+  lease_spent_ = false;
   lease_until_ = instant{0};
   heartbeat_at_ = quorum_check_at_ = instant::max();
   sync_progress_with_config();
@@ -247,7 +248,7 @@ void raft_core::answer_read(member_id from, std::uint64_t id, log_index index, b
 
 void raft_core::queue_read(member_id from, std::uint64_t id) {
   const bool ready = committed_in_term();
-  const bool leased = opt_.lease_reads && !transfer_to_ && now_ < lease_until_;
+  const bool leased = opt_.lease_reads && !lease_spent_ && now_ < lease_until_;
   const std::map<member_id, bool> self{{opt_.self, true}};
   if (ready && (leased || count_votes(config(), self) == vote_outcome::won)) {
     answer_read(from, id, log_.commit(), true);

@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
     auto state = std::make_shared<loop_state>();
     auto finished = std::make_shared<answer_box>();
     loop_shape s{node.raft(), n,
-                 10000,       encoded,
+                 keys,        encoded,
                  at,          bench_clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6)),
                  finished,    state};
     const auto begun = bench_clock::now();

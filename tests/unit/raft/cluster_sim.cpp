@@ -67,6 +67,7 @@ void cluster_sim::start(member& m) {
   o.append_entries_max = 4;
   o.inflight_max = 3;
   o.persist_entries_max = 5;
+  o.lease_reads = opt_.leases;
   m.applied = m.disk.applied;
   m.state = m.disk.state;
   m.config = m.disk.config;

@@ -24,6 +24,7 @@ struct sim_options {
   duration delay_max = std::chrono::milliseconds(40);
   duration sync_max = std::chrono::milliseconds(10);
   bool crashes = true, partitions = true, changes = true, transfers = true, write_failures = true, compaction = true;
+  bool leases = false; // clocks are perfect here, so leases must be safe
 };
 
 /// The durable side of one member: what survives a crash.

@@ -74,3 +74,12 @@ TEST_CASE("a storm of loss and crashes breaks nothing") {
     o.sync_max = 100ms;
   });
 }
+
+TEST_CASE("lease reads are never stale while clocks run alike") {
+  auto t = play(40, [](sim_options& o) {
+    o.leases = true;
+    o.members = 3;
+    o.changes = false;
+  });
+  CHECK(t.reads > 1000);
+}
