@@ -2,6 +2,7 @@
 
 #include "actors/support/clock.hpp"
 
+#include <boost/asio/ip/network_v4.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/event_based_actor.hpp>
 
@@ -29,6 +30,14 @@ void exit_board::fire(const std::string& container_id) {
   }
   for (const auto& l : due)
     if (auto alive = l.owner.lock()) l.fn();
+}
+
+std::string nth_address(std::string_view cidr, std::uint32_t n) {
+  boost::system::error_code ec;
+  auto network = boost::asio::ip::make_network_v4(std::string{cidr}, ec);
+  if (ec) return {};
+  auto size = std::uint32_t{1} << (32 - std::min<int>(network.prefix_length(), 31));
+  return boost::asio::ip::address_v4{network.network().to_uint() + n % size}.to_string();
 }
 
 cluster_reader read_through(std::shared_ptr<store::published> state) {

@@ -16,6 +16,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/fwd.hpp>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,6 +51,7 @@ struct kubelet_context {
   exit_board exits;
   caf::actor prober;
   std::int64_t node_cpu_milli = 0, node_memory_bytes = 0;
+  std::atomic<std::uint32_t> hollow_addresses{0}; // given out so far; pods of hollow nodes have addresses, too
 
   std::string pod_dir(const std::string& uid) const { return options.data_dir + "/pods/" + uid; }
   std::string log_dir(const pod_model& m) const {
@@ -61,6 +63,9 @@ struct kubelet_context {
   wall_time now(caf::event_based_actor* self) const;
 };
 using context_ptr = std::shared_ptr<kubelet_context>;
+
+/// The n-th address of an IPv4 CIDR such as 10.244.3.0/24; empty when the text is none.
+std::string nth_address(std::string_view cidr, std::uint32_t n);
 
 /// Reads objects through the store's published view: no mailbox, any thread.
 cluster_reader read_through(std::shared_ptr<store::published> state);
@@ -103,10 +108,11 @@ struct probe_answer {
 using probe_answer_ptr = std::shared_ptr<const probe_answer>;
 using probe_tick = caf::atom_constant<caf::atom("probetick")>;
 
-caf::actor spawn_prober(caf::event_based_actor* parent, context_ptr ctx);
+/// Counters are made and kept by the parent, so that the count of restarts outlives the child.
+caf::actor spawn_prober(caf::event_based_actor* parent, context_ptr ctx, counters_ptr counters);
 caf::actor spawn_pod(caf::event_based_actor* parent, context_ptr ctx, pod_model_ptr model, adopted_pod found,
-                     caf::actor kubelet);
-caf::actor spawn_node_agent(caf::event_based_actor* parent, context_ptr ctx);
+                     caf::actor kubelet, counters_ptr counters);
+caf::actor spawn_node_agent(caf::event_based_actor* parent, context_ptr ctx, counters_ptr counters);
 
 } // namespace troupe::kubelet
 

@@ -62,7 +62,7 @@ findings look_around(const kubelet_context& ctx) {
       pod.ip = o.network->address(s.id);
       if (pod.ip.empty())
         if (auto r = o.network->attach(s.id, s.netns_path)) pod.ip = *r;
-    } else if (s.netns_path.empty()) {
+    } else if (s.netns_path.empty() && !o.hollow) {
       pod.ip = o.host_ip;
     }
   }
@@ -98,6 +98,7 @@ struct followed_pod {
   caf::actor actor;
   pod_model_ptr model;
   std::set<std::string> config_maps, secrets; // `ns/name` read by its volumes
+  counters_ptr counters;
   bool gone = false;
 };
 
@@ -122,8 +123,8 @@ public:
     self_->set_down_handler([this](caf::down_msg& d) { on_down(d); });
     self_->set_exit_handler([this](caf::exit_msg& e) { stop(e.reason); });
     watch_exits();
-    ctx_->prober = spawn_prober(self_, ctx_);
-    node_ = spawn_node_agent(self_, ctx_);
+    ctx_->prober = spawn_prober(self_, ctx_, enter("prober", prober_counters_));
+    node_ = spawn_node_agent(self_, ctx_, enter("node", node_counters_));
     caf::actor me{self_};
     auto work = [ctx = ctx_, me] {
       caf::anon_send(me, findings_ptr{std::make_shared<const findings>(look_around(*ctx))});
@@ -221,7 +222,8 @@ public:
   }
 
   void start_pod(followed_pod& p, adopted_pod found) {
-    p.actor = spawn_pod(self_, ctx_, p.model, std::move(found), caf::actor{self_});
+    p.actor = spawn_pod(self_, ctx_, p.model, std::move(found), caf::actor{self_},
+                        enter("pod " + p.model->ns + "/" + p.model->name, p.counters));
     by_address_[p.actor.address()] = p.model->uid;
   }
 
@@ -288,12 +290,12 @@ public:
     auto log = component_log("kubelet");
     if (d.source == ctx_->prober.address()) {
       log->error("prober died, starting it again");
-      ctx_->prober = spawn_prober(self_, ctx_);
+      ctx_->prober = spawn_prober(self_, ctx_, enter("prober", prober_counters_));
       return;
     }
     if (d.source == node_.address()) {
       log->error("node agent died, starting it again");
-      node_ = spawn_node_agent(self_, ctx_);
+      node_ = spawn_node_agent(self_, ctx_, enter("node", node_counters_));
       return;
     }
     auto it = by_address_.find(d.source);
@@ -364,6 +366,12 @@ public:
   void touch() { counters_->touch(self_); }
 
 private:
+  /// The old entry is still held while the new one is made: that is how the board counts restarts.
+  counters_ptr enter(const std::string& child, counters_ptr& slot) {
+    slot = ctx_->options.env.board->enter(ctx_->options.node_name + "/kubelet/" + child);
+    return slot;
+  }
+
   /// Promises may only be kept on the actor's thread: the worker sends the delivery back to it.
   template <class T>
   void post_answer(std::function<T()> work, std::function<void(T)> answer, std::function<T()> refused) {
@@ -378,7 +386,7 @@ private:
 
   caf::event_based_actor* self_;
   context_ptr ctx_;
-  counters_ptr counters_;
+  counters_ptr counters_, prober_counters_, node_counters_;
   caf::actor node_;
   std::map<std::string, followed_pod> pods_; // by uid
   std::map<caf::actor_addr, std::string> by_address_;

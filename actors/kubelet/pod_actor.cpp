@@ -25,10 +25,11 @@ json::value status_in(const json::value& doc) {
 }
 } // namespace
 
-void pod_shell::open(context_ptr ctx, pod_model_ptr model, adopted_pod found, caf::actor kubelet) {
+void pod_shell::open(context_ptr ctx, pod_model_ptr model, adopted_pod found, caf::actor kubelet,
+                     counters_ptr counters) {
   ctx_ = std::move(ctx);
   kubelet_ = std::move(kubelet);
-  counters_ = ctx_->options.env.board->enter(ctx_->options.node_name + "/kubelet/pod " + model->ns + "/" + model->name);
+  counters_ = std::move(counters);
   events_ = std::make_unique<event_recorder>(self_, ctx_->options.env, "kubelet", ctx_->options.node_name);
   api_status_ = status_in(*model->doc);
   api_revision_ = revision_of(*model->doc);
@@ -182,12 +183,12 @@ void pod_shell::finish() {
 // ---------------------------------------------------------------- the actor
 
 caf::actor spawn_pod(caf::event_based_actor* parent, context_ptr ctx, pod_model_ptr model, adopted_pod found,
-                     caf::actor kubelet) {
+                     caf::actor kubelet, counters_ptr counters) {
   return parent->spawn<caf::monitored>(
-      [ctx, model, found, kubelet](caf::stateful_actor<pod_shell>* self) -> caf::behavior {
+      [ctx, model, found, kubelet, counters](caf::stateful_actor<pod_shell>* self) -> caf::behavior {
         self->set_default_handler(caf::drop);
         auto* s = &self->state;
-        s->open(ctx, model, found, kubelet);
+        s->open(ctx, model, found, kubelet, counters);
         return {
             [s](const pod_step_ptr& step) {
               s->touch();

@@ -177,10 +177,11 @@ runtime::sandbox_spec plan_sandbox(const kubelet_context& ctx, const pod_model& 
   return s;
 }
 
-result<std::string> build_sandbox(const kubelet_context& ctx, const pod_model& m) {
+result<std::string> build_sandbox(kubelet_context& ctx, const pod_model& m) {
   auto made = ctx.options.engine->create_sandbox(plan_sandbox(ctx, m));
   if (!made) return made.error();
   if (m.host_network) return ctx.options.host_ip;
+  if (ctx.options.hollow) return nth_address(ctx.options.pod_cidr, 1 + ++ctx.hollow_addresses);
   if (!ctx.options.network) return std::string{};
   auto ip = ctx.options.network->attach(m.uid, made->netns_path);
   if (!ip) (void)ctx.options.engine->remove_sandbox(m.uid); // tried again from the start

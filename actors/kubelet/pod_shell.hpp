@@ -22,7 +22,7 @@ public:
   static inline const char* name = "troupe.kubelet.pod";
   explicit pod_shell(caf::event_based_actor* self) : self_(self) {}
 
-  void open(context_ptr ctx, pod_model_ptr model, adopted_pod found, caf::actor kubelet);
+  void open(context_ptr ctx, pod_model_ptr model, adopted_pod found, caf::actor kubelet, counters_ptr counters);
   void on_model(pod_model_ptr model);
   void on_gone() { perform(core_->on_gone(now())); }
   void on_timer(std::uint64_t epoch);

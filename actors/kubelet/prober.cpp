@@ -23,9 +23,9 @@ public:
   static inline const char* name = "troupe.kubelet.prober";
   explicit prober_state(caf::event_based_actor* self) : self_(self) {}
 
-  void open(context_ptr ctx) {
+  void open(context_ptr ctx, counters_ptr counters) {
     ctx_ = std::move(ctx);
-    counters_ = ctx_->options.env.board->enter(ctx_->options.node_name + "/kubelet/prober");
+    counters_ = std::move(counters);
   }
 
   void follow(const follow_probes& f) {
@@ -115,11 +115,11 @@ private:
 
 } // namespace
 
-caf::actor spawn_prober(caf::event_based_actor* parent, context_ptr ctx) {
-  return parent->spawn<caf::monitored>([ctx](caf::stateful_actor<prober_state>* self) -> caf::behavior {
+caf::actor spawn_prober(caf::event_based_actor* parent, context_ptr ctx, counters_ptr counters) {
+  return parent->spawn<caf::monitored>([ctx, counters](caf::stateful_actor<prober_state>* self) -> caf::behavior {
     self->set_default_handler(caf::drop);
     auto* s = &self->state;
-    s->open(ctx);
+    s->open(ctx, counters);
     return {
         [s](const follow_probes_ptr& f) {
           s->touch();

@@ -61,9 +61,9 @@ public:
   static inline const char* name = "troupe.kubelet.node";
   explicit node_agent(caf::event_based_actor* self) : self_(self) {}
 
-  void open(context_ptr ctx) {
+  void open(context_ptr ctx, counters_ptr counters) {
     ctx_ = std::move(ctx);
-    counters_ = ctx_->options.env.board->enter(ctx_->options.node_name + "/kubelet/node");
+    counters_ = std::move(counters);
     events_ = std::make_unique<event_recorder>(self_, env(), "kubelet", ctx_->options.node_name);
     read();
   }
@@ -209,11 +209,11 @@ private:
 
 } // namespace
 
-caf::actor spawn_node_agent(caf::event_based_actor* parent, context_ptr ctx) {
-  return parent->spawn<caf::monitored>([ctx](caf::stateful_actor<node_agent>* self) -> caf::behavior {
+caf::actor spawn_node_agent(caf::event_based_actor* parent, context_ptr ctx, counters_ptr counters) {
+  return parent->spawn<caf::monitored>([ctx, counters](caf::stateful_actor<node_agent>* self) -> caf::behavior {
     self->set_default_handler(caf::drop);
     auto* s = &self->state;
-    s->open(ctx);
+    s->open(ctx, counters);
     return {
         [s](const readings_ptr& r) {
           s->touch();

@@ -19,9 +19,9 @@ struct back_off_core {
   std::chrono::seconds wait{0};
   wall_time last{};
 
-  /// When the thing may be tried again, given that it failed at `failed`.
+  /// When the thing may be tried again, given that it failed at `failed`; the epoch: at once.
   wall_time ready_at(wall_time failed) const noexcept {
-    if (wait.count() == 0 || failed - last > 2 * most) return failed;
+    if (wait.count() == 0 || failed - last > 2 * most) return {};
     return failed + wait;
   }
   /// A try begins now: the next failure waits longer.

@@ -487,6 +487,7 @@ effects pod_core::on_exited(int i, int attempt, exit_record exit, wall_time now)
   c.waiting_reason.clear();
   c.told_back_off = false;
   if (exit.id.empty()) exit.id = container_id(model_->uid, spec(i).name, attempt);
+  exit.finished = std::min(exit.finished, now); // the engine's clock may be ahead of ours
   c.exit = std::move(exit);
   return settle(now);
 }
