@@ -169,6 +169,16 @@ void set_families(json::value& obj) {
   if (!jq::find(obj, {"spec", "ipFamilyPolicy"})) jq::at(obj, {"spec", "ipFamilyPolicy"}) = "SingleStack";
 }
 
+result<void> check_families(const json::value& obj) {
+  for (const auto& f : jq::arr(obj, {"spec", "ipFamilies"}))
+    if (f.is_string() && f.get_string() == "IPv6")
+      return invalid(obj, field::invalid("spec.ipFamilies[0]", f, "not configured on this cluster"));
+  if (jq::str(obj, {"spec", "ipFamilyPolicy"}) == "RequireDualStack")
+    return invalid(obj, field::invalid("spec.ipFamilyPolicy", json::value("RequireDualStack"),
+                                       "this cluster is not configured for dual-stack services"));
+  return {};
+}
+
 } // namespace
 
 result<void> service_addresses(admission_context& c, json::value& obj) {
@@ -182,12 +192,10 @@ result<void> service_addresses(admission_context& c, json::value& obj) {
           jq::erase(obj, {"spec", f});
     return {};
   }
-  for (const auto& f : jq::arr(obj, {"spec", "ipFamilies"}))
-    if (f.is_string() && f.get_string() == "IPv6")
-      return invalid(obj, field::invalid("spec.ipFamilies[0]", f, "not configured on this cluster"));
-  if (jq::str(obj, {"spec", "ipFamilyPolicy"}) == "RequireDualStack")
-    return invalid(obj, field::invalid("spec.ipFamilyPolicy", json::value("RequireDualStack"),
-                                       "this cluster is not configured for dual-stack services"));
+  // Who lists the endpoints of a headless service without a selector by hand may list both families.
+  const bool by_hand = jq::str(obj, {"spec", "clusterIP"}) == "None" && jq::obj(obj, {"spec", "selector"}).empty();
+  if (!by_hand)
+    if (auto r = check_families(obj); !r) return r;
   if (c.old) keep_addresses(*c.old, obj);
   set_families(obj);
   const bool same_ip = c.old && !jq::str(obj, {"spec", "clusterIP"}).empty() &&
