@@ -175,7 +175,7 @@ result<void> route_link::add_address(int index, std::uint32_t address, int prefi
 
 result<void> route_link::add_route(std::uint32_t destination, int prefix, std::uint32_t gateway, int index,
                                    std::uint32_t source) {
-  message m{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE};
+  message m{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL}; // a route that someone else made stays
   auto* body = m.body<rtmsg>();
   body->rtm_family = AF_INET;
   body->rtm_dst_len = static_cast<unsigned char>(prefix);

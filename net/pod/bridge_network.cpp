@@ -7,12 +7,15 @@
 #include "net/pod/lease_journal.hpp"
 #include "net/pod/pod_rules.hpp"
 
-#include <algorithm>
+#include <arpa/inet.h>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <ifaddrs.h>
 #include <mutex>
+#include <netinet/in.h>
 #include <optional>
 #include <unistd.h>
 #include <unordered_set>
@@ -55,6 +58,23 @@ result<void> write_sysctl(const std::string& key, const char* value) {
   return {};
 }
 
+/// Another device that holds the range or a part of it, in words; wider networks around it are fine, since the more
+/// special route wins.
+std::string range_in_use(const ipv4_prefix& range, const std::string& bridge) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return {};
+  std::string out;
+  for (auto* i = all; i && out.empty(); i = i->ifa_next) {
+    if (!i->ifa_addr || !i->ifa_netmask || i->ifa_addr->sa_family != AF_INET || bridge == i->ifa_name) continue;
+    auto address = ntohl(reinterpret_cast<sockaddr_in*>(i->ifa_addr)->sin_addr.s_addr);
+    auto mask = ntohl(reinterpret_cast<sockaddr_in*>(i->ifa_netmask)->sin_addr.s_addr);
+    if (range.contains(address) && std::popcount(mask) >= range.length)
+      out = std::string{i->ifa_name} + " has " + to_text(address);
+  }
+  ::freeifaddrs(all);
+  return out;
+}
+
 struct namespace_handle {
   int fd;
   explicit namespace_handle(const std::string& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
@@ -72,6 +92,9 @@ public:
     std::lock_guard lock{mutex_};
     auto link = route_link::open();
     if (!link) return link.error();
+    if (auto taken = range_in_use(pods_, config_.bridge); !taken.empty())
+      return errors::bad_request("pod CIDR " + config_.pod_cidr + " is in use on this host (" + taken +
+                                 "): set another pod CIDR in the config");
     if (auto done = make_bridge(*link); !done) return done;
     if (auto done = set_sysctls(); !done) return done;
     if (auto done = load_pod_rules(config_); !done) return done;

@@ -69,6 +69,8 @@ std::string pod_filter_text(const pod_network_config& c, bool forward_jump_exist
   out += "-A " + forward + " -i " + c.bridge + " -j ACCEPT\n";
   out += "-A " + forward + " -o " + c.bridge + " -j ACCEPT\n";
   out += "-A " + input + " -i " + c.bridge + " -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP\n";
+  // Services that end on this host (DNS, the API) are open to pods; everything else is the host firewall's business.
+  out += "-A " + input + " -i " + c.bridge + " -m conntrack --ctstate DNAT -j ACCEPT\n";
   return out + "COMMIT\n";
 }
 

@@ -197,3 +197,18 @@ TEST_CASE("an attach that cannot be made gives its address back") {
             .has_error());
   CHECK(net::make_bridge_network({.bridge = "b", .pod_cidr = "10.0.0.0/33"})->up().has_error());
 }
+
+TEST_CASE("a pod range that another device holds is refused with its name; a wider network around it is fine") {
+  if (!can_make_namespaces()) return;
+  scratch_host host{true};
+  scratch_file leases;
+  auto wide = output_of("ip addr add 10.244.7.1/8 dev uplink");
+  auto net = net::make_bridge_network(config_of(leases));
+  REQUIRE(net->up().has_value());
+  auto first = config_of(leases);
+  first.bridge = "troupe-second";
+  auto refused = net::make_bridge_network(first)->up();
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().message.find("troupe-nettest has 10.244.0.1") != std::string::npos);
+  REQUIRE(net->down().has_value());
+}

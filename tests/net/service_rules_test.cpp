@@ -1,10 +1,16 @@
-#include "net/packet/netlink.hpp"
+#include "net/dns/dns_server.hpp"
+#include "net/packet/namespace.hpp"
 #include "net/pod/network.hpp"
 #include "net/service/service_rules.hpp"
 #include "tests/net/scratch_host.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <doctest/doctest.h>
+#include <functional>
+#include <ldns/ldns.h>
 #include <map>
 #include <set>
 #include <unistd.h>
@@ -73,6 +79,31 @@ std::map<std::string, int> tally(int rounds, const std::function<reply()>& ask) 
 
 std::string saved(const std::string& mode) {
   return mode == "nftables" ? output_of("nft list ruleset") : output_of("iptables-save -c");
+}
+
+/// The first address that a stub resolver inside the namespace gets.
+std::string lookup(const std::string& netns, const std::string& server, const std::string& name, bool tcp) {
+  std::string out;
+  auto entered = net::in_namespace(netns, [&] {
+    std::unique_ptr<ldns_resolver, decltype(&ldns_resolver_free)> r{ldns_resolver_new(), &ldns_resolver_free};
+    auto* address = ldns_rdf_new_frm_str(LDNS_RDF_TYPE_A, server.c_str());
+    ldns_resolver_push_nameserver(r.get(), address);
+    ldns_rdf_deep_free(address);
+    ldns_resolver_set_usevc(r.get(), tcp);
+    ldns_resolver_set_timeout(r.get(), {2, 0});
+    ldns_resolver_set_retry(r.get(), 1);
+    auto* question = ldns_dname_new_frm_str(name.c_str());
+    auto* answer = ldns_resolver_query(r.get(), question, LDNS_RR_TYPE_A, LDNS_RR_CLASS_IN, LDNS_RD);
+    ldns_rdf_deep_free(question);
+    if (answer && ldns_pkt_ancount(answer) > 0) {
+      char* text = ldns_rdf2str(ldns_rr_a_address(ldns_rr_list_rr(ldns_pkt_answer(answer), 0)));
+      out = text;
+      std::free(text);
+    }
+    if (answer) ldns_pkt_free(answer);
+  });
+  REQUIRE(entered.has_value());
+  return out;
 }
 
 const std::vector<std::string> modes{"iptables", "nftables"};
@@ -313,6 +344,33 @@ TEST_CASE("remove_all leaves nothing of this cluster and everything of another")
     CHECK(output_of("nft list tables").find("troupe-nettest-services") == std::string::npos);
     CHECK(ask_tcp("", "10.96.1.10", 8000).text == "p0");
     CHECK(ask_tcp("", "10.96.0.10", 8000).error != 0);
+  }
+}
+
+TEST_CASE("pods reach cluster DNS through its Service on a host whose firewall refuses strangers") {
+  if (!can_make_namespaces()) return;
+  for (const auto& mode : modes) {
+    CAPTURE(mode);
+    stage st{1};
+    output_of("iptables -P INPUT DROP; iptables -A INPUT -i lo -j ACCEPT");
+    REQUIRE(st.network->up().has_value()); // meets the firewall
+    net::dns_config c;
+    c.address = st.network->gateway();
+    c.port = 0;
+    auto dns = net::start_dns_server(c);
+    REQUIRE(dns.has_value());
+    (*dns)->replace({{"demo", "web", "10.96.0.7", "", {}, {}}}, {"demo"});
+    auto udp = service("dns", "10.96.0.10", {{st.network->gateway(), (*dns)->port(), true}}, "udp");
+    auto tcp = service("dns-tcp", "10.96.0.10", {{st.network->gateway(), (*dns)->port(), true}});
+    udp.port = tcp.port = 53;
+    auto p = make(mode);
+    apply(*p, {udp, tcp});
+    for (const char* how : {"", "vc"}) {
+      CAPTURE(how);
+      auto said = lookup(st.pods[0].netns(), "10.96.0.10", "web.demo.svc.cluster.local", *how != 0);
+      CHECK(said == "10.96.0.7");
+    }
+    CHECK(ask_tcp(st.pods[0].netns(), st.network->gateway(), (*dns)->port()).error != 0); // not past the firewall
   }
 }
 
