@@ -38,6 +38,7 @@ public:
   store::object_ptr put(std::string_view table, std::string_view text) {
     return put(table, json::parse({text.data(), text.size()}));
   }
+  store::object_ptr put(std::string_view table, const char* text) { return put(table, std::string_view{text}); }
   void erase(std::string_view table, std::string_view ns, std::string_view name);
   store::object_ptr get(std::string_view table, std::string_view ns, std::string_view name) const;
   json::value doc(std::string_view table, std::string_view ns, std::string_view name) const;

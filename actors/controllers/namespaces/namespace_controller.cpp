@@ -41,11 +41,13 @@ content take_stock(const std::string& ns, const store::view& live) {
     live.scan(r->store_key, ns, [&](const store::object_ptr& o) {
       ++c.total;
       ++c.remaining[r->group.empty() ? r->plural + "." : r->plural + "." + r->group];
-      if (!o->meta().deleting)
+      if (!o->meta().deleting) {
         c.to_delete.emplace_back(r, o);
-      else
-        for (const auto& f : meta::finalizers(o->parse()))
-          if (f.is_string()) ++c.finalizers[std::string{f.get_string()}];
+        return true;
+      }
+      auto doc = o->parse();
+      for (const auto& f : meta::finalizers(doc))
+        if (f.is_string()) ++c.finalizers[std::string{f.get_string()}];
       return true;
     });
   return c;
