@@ -50,12 +50,17 @@ struct place {
 };
 place inside(const member& m) { return m.is_map ? place{nullptr, m.inner} : place{m.inner, nullptr}; }
 
-/// What is taken over as it is must not carry directives or nulls into the object.
+/// What is taken over as it is must not carry directives or nulls into the object. A map with a `$patch` of its own is
+/// for something that is there: where nothing is, it leaves nothing, as in real servers.
 json::value plain(json::value v, bool drop_nulls);
+bool has_directive(const json::value& v) {
+  const auto* o = v.if_object();
+  return o && o->contains(directive_key);
+}
 void clean(json::object& o, bool drop_nulls) {
   std::vector<std::string> gone;
   for (auto& [k, v] : o)
-    if (is_directive(k) || (drop_nulls && v.is_null()))
+    if (is_directive(k) || has_directive(v) || (drop_nulls && v.is_null()))
       gone.emplace_back(jq::view(k));
     else
       v = plain(std::move(v), drop_nulls);
@@ -68,10 +73,7 @@ json::value plain(json::value v, bool drop_nulls) {
     clean(*o, drop_nulls);
   } else if (auto* a = v.if_array()) {
     for (auto it = a->begin(); it != a->end();) {
-      const auto* e = it->if_object();
-      const auto* d = e ? e->if_contains(directive_key) : nullptr;
-      // `$patch: delete` of an element that is not there, or the bare `$patch: replace` marker.
-      if (d && (*d == "delete" || e->size() == 1)) {
+      if (has_directive(*it)) {
         it = a->erase(it);
         continue;
       }
@@ -222,10 +224,29 @@ void check_order(const json::array& patch, const json::array& order, std::string
   };
   for (const auto& v : patch) {
     const auto* o = v.if_object();
-    if ((o && o->contains(directive_key)) || advance_to(v)) continue;
+    if ((o && directive_of(*o) == "delete") || advance_to(v)) continue;
     malformed("The order in patch list:\n" + json::serialize(patch) + "\n doesn't match " + std::string{key} +
               " list:\n" + json::serialize(order) + "\n");
   }
+}
+
+/// The order that live items are taken to have had, once the patch removed and added some: real servers put what is
+/// added into the places of what was removed, and where items stand follows from that.
+/// Example: live [b,a], patch deletes a and adds d, e: [b,d], so d comes after b while e has no place in it.
+json::array order_after(const json::array& live, const json::array& patch, std::string_view merge_key) {
+  json::array out = live, added;
+  for (const auto& v : patch) {
+    const auto* o = v.if_object();
+    const auto* d = o ? o->if_contains(directive_key) : nullptr;
+    const auto at = index_of(out, v, merge_key);
+    if (d && *d == "delete" && at != not_there)
+      out.erase(out.begin() + static_cast<std::ptrdiff_t>(at));
+    else if (!d && index_of(live, v, merge_key) == not_there)
+      added.push_back(v);
+  }
+  for (auto& v : added)
+    if (out.size() < live.size()) out.push_back(std::move(v));
+  return out;
 }
 
 /// `$setElementOrder/<field>` together with the list it orders; both leave the patch.
@@ -243,14 +264,15 @@ void apply_order(json::object& live, json::object& patch, const std::string& key
     malformed("invalid patch format of setElementOrder list");
   if (!mine && !theirs) return;
   const json::array before = mine ? mine->as_array() : json::array{};
-  json::array merged = before;
+  json::array merged = before, place_order = before;
   if (theirs) {
+    if (!m.merge_key.empty()) place_order = order_after(before, theirs->as_array(), m.merge_key);
     check_order(theirs->as_array(), *order, m.merge_key, key);
     merged = mine ? merge_list(before, std::move(theirs->as_array()), m)
                   : std::move(plain(std::move(*theirs), true).as_array());
     patch.erase(field);
   }
-  live[field] = arrange(std::move(merged), *order, before, m.merge_key);
+  live[field] = arrange(std::move(merged), *order, place_order, m.merge_key);
 }
 
 void apply_retain_keys(json::object& live, json::object& patch) {
@@ -291,10 +313,9 @@ void merge_member(json::object& live, json::string_view key, json::value patch, 
   }
   auto* mine = live.if_contains(key);
   if (!mine || mine->kind() != patch.kind()) {
-    // A map that is only a `$patch: delete` leaves nothing behind where nothing was.
+    if (!mine && has_directive(patch)) return;
     const auto* o = patch.if_object();
     const bool deletes = o && directive_of(*o) == "delete";
-    if (deletes && !mine) return;
     live[key] = deletes ? json::value(json::object{}) : plain(std::move(patch), true);
     return;
   }
