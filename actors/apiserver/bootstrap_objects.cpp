@@ -1,4 +1,5 @@
 #include "actors/apiserver/bootstrap.hpp"
+#include "actors/apiserver/own_roles.hpp"
 #include "api/rbac/authorizer.hpp"
 #include "api/schema/registry.hpp"
 
@@ -150,6 +151,8 @@ std::vector<json::value> bootstrap_objects(const services& s, sys_micros now) {
   for (const char* n : {"kube-system", "kube-public", "kube-node-lease", "default"})
     out.push_back(name_space(n));
   for (auto& v : rbac::bootstrap_rbac())
+    out.push_back(std::move(v));
+  for (auto& v : own_roles())
     out.push_back(std::move(v));
   out.push_back(priority_class(
       "system-cluster-critical", 2000000000,

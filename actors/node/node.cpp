@@ -206,9 +206,7 @@ void live_node::spawn_components() {
                         o.listen_address = network->gateway();
                         o.cluster_cidr = cluster.pod_cidr;
                         o.service_address = dns_service_address(cluster.service_cidr);
-                        return spawn_dns(*system,
-                                         env_for(component("system:kube-controller-manager", {"system:masters"})),
-                                         std::move(o));
+                        return spawn_dns(*system, env_for(component("system:troupe-dns")), std::move(o));
                       }});
   children.push_back({"kubelet", restart_rule::always, [this] {
                         kubelet_options o;
