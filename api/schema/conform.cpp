@@ -256,6 +256,9 @@ bool walker::element(json::value& v, const field& f, const type& owner, const cr
 
 bool walker::integer(json::value& v, const field& f, const type& owner, const crumb* at, std::int64_t lo,
                      std::int64_t hi) {
+  // Documents made inside the process hold unsigned numbers too; a parsed one holds them only above int64.
+  if (const auto* u = v.if_uint64(); u && *u <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    v = static_cast<std::int64_t>(*u);
   if (const auto* i = v.if_int64()) return (*i >= lo && *i <= hi) || mismatch(v, f, owner, at, true);
   return mismatch(v, f, owner, at, true);
 }
@@ -327,6 +330,8 @@ bool walker::bytes_value(json::value& v, const field& f, const type& owner, cons
 
 bool walker::int_or_string(json::value& v) {
   if (v.is_string()) return true;
+  if (const auto* u = v.if_uint64(); u && *u <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()))
+    v = static_cast<std::int64_t>(*u);
   if (const auto* i = v.if_int64();
       i && *i >= std::numeric_limits<std::int32_t>::min() && *i <= std::numeric_limits<std::int32_t>::max())
     return true;
