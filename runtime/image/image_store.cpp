@@ -45,8 +45,7 @@ public:
   static result<work_directory> make(const std::string& root) {
     while (true) {
       std::string path = root + "/tmp/XXXXXX";
-      if (!::mkdtemp(path.data()))
-        return system_error("make a directory below " + root + "/tmp", errno);
+      if (!::mkdtemp(path.data())) return system_error("make a directory below " + root + "/tmp", errno);
       unique_fd lock(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       struct stat st {};
       // A process that opens the store may have taken it for a leftover before it was locked.

@@ -186,7 +186,7 @@ std::vector<int> group_processes(const cgroup_layout& layout, const std::string&
 }
 
 result<void> remove_group(const cgroup_layout& layout, const std::string& path) {
-  if (path.size() < 2 || path[0] != '/') return errors::internal("refusing to remove cgroup \"" + path + "\"");
+  if (path.size() < 2 || path[0] != '/') return failure("refusing to remove cgroup \"" + path + "\"");
   // A process may fork while we kill; each round catches what the one before let through.
   for (int round = 0; round < 10; ++round) {
     const auto pids = group_processes(layout, path);
@@ -211,14 +211,14 @@ result<usage> read_usage(const cgroup_layout& layout, const std::string& path) {
   std::uint64_t total = 0, inactive = 0;
   if (layout.v2) {
     const auto dir = layout.v2_root + path;
-    if (!exists(dir)) return errors::internal("cgroup " + dir + " does not exist");
+    if (!exists(dir)) return failure("cgroup " + dir + " does not exist");
     out.cpu_ns = keyed(dir + "/cpu.stat", "usage_usec") * 1000;
     total = number_in(dir + "/memory.current");
     inactive = keyed(dir + "/memory.stat", "inactive_file");
   } else {
     const auto cpu = layout.v1_roots.find("cpuacct"), memory = layout.v1_roots.find("memory");
     if (cpu == layout.v1_roots.end() || memory == layout.v1_roots.end() || !exists(cpu->second + path))
-      return errors::internal("cgroup " + path + " does not exist or cpuacct and memory are not mounted");
+      return failure("cgroup " + path + " does not exist or cpuacct and memory are not mounted");
     out.cpu_ns = number_in(cpu->second + path + "/cpuacct.usage");
     total = number_in(memory->second + path + "/memory.usage_in_bytes");
     inactive = keyed(memory->second + path + "/memory.stat", "total_inactive_file");

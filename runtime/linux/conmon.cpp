@@ -71,7 +71,7 @@ result<int> parse_answer(const std::string& line) {
   while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
     message.pop_back();
   if (message.size() > limits::runtime_error_bytes_max) message.resize(limits::runtime_error_bytes_max);
-  return errors::internal(message.empty() ? "conmon ended without creating the container" : message);
+  return failure(message.empty() ? "conmon ended without creating the container" : message);
 }
 
 result<void> control(const std::string& bundle, const std::string& line) {
@@ -201,7 +201,7 @@ result<exec_process> conmon_attach(const std::string& bundle, bool terminal) {
   } catch (const std::system_error& e) {
     for (const int fd : {p.in, p.out, p.err})
       if (fd >= 0) ::close(fd);
-    return errors::internal(std::string("cannot start a thread: ") + e.what());
+    return failure(std::string("cannot start a thread: ") + e.what());
   }
   return p;
 }

@@ -47,7 +47,7 @@ result<unique_fd> linux_engine::exec_spec(const std::string& id, const std::vect
   if (argv.empty() || argv[0].empty()) return errors::bad_request("exec: no command given");
   json::error_code ec;
   const auto config = json::parse(read_file(bundle(id) + "/config.json", 16 << 20).value_or(""), ec);
-  if (ec) return errors::internal("the configuration of container \"" + id + "\" cannot be read");
+  if (ec) return failure("the configuration of container \"" + id + "\" cannot be read");
   const auto text = json::serialize(plan_exec(config, argv, terminal));
   unique_fd fd(::memfd_create("process.json", MFD_CLOEXEC));
   if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||

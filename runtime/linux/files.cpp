@@ -13,17 +13,23 @@
 
 namespace troupe::runtime::linux_host {
 
+status failure(std::string message) {
+  status s;
+  s.message = std::move(message);
+  return s;
+}
+
 status system_error(std::string_view what, int error) {
   std::string message = "cannot " + std::string(what) + ": " + std::strerror(error);
   if (error == ENOSPC || error == EDQUOT)
     return errors::insufficient_storage(message + "; free some space on that file system");
   if (error == EPERM || error == EACCES) {
-    status s = errors::internal(message + (::geteuid() == 0 ? "" : "; run as root"));
+    status s = failure(message + (::geteuid() == 0 ? "" : "; run as root"));
     s.code = 403;
     s.reason = "Forbidden";
     return s;
   }
-  return errors::internal(message);
+  return failure(message);
 }
 
 namespace {

@@ -15,6 +15,8 @@
 
 namespace troupe::runtime::linux_host {
 
+/// 500 with exactly this sentence; people read it in a container's status and in events.
+status failure(std::string message);
 /// "cannot WHAT: REASON", with what to do where the reason is a full disk or a missing privilege.
 status system_error(std::string_view what, int error);
 

@@ -105,6 +105,13 @@ std::string version_of(const std::string& program) {
   return word == "version" ? name + " " + number : out->output.substr(0, out->output.find('\n'));
 }
 
+/// On cgroup v2 crun 1.8 raises the limit of locked memory for its device filter, and fails where it may not.
+bool crun_lacks_privilege(const host& h) {
+  struct rlimit limit {};
+  return h.cgroups.v2 && !h.facts.capabilities.contains("SYS_RESOURCE") && ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+         limit.rlim_max != RLIM_INFINITY;
+}
+
 bool overlay_available() {
   const auto known = [] {
     return read_file("/proc/filesystems").value_or("").find("\toverlay\n") != std::string::npos;
@@ -135,6 +142,8 @@ host detect_host(const std::string& root, const std::string& wanted_runtime) {
   out.runtime = wanted_runtime;
   for (const auto* name : {"crun", "runc"})
     if (out.runtime.empty()) out.runtime = find_program(name);
+  if (wanted_runtime.empty() && out.is_crun() && crun_lacks_privilege(out))
+    if (const auto runc = find_program("runc"); !runc.empty()) out.runtime = runc;
   if (!out.runtime.empty()) out.runtime_version = version_of(out.runtime);
   if (out.is_crun() && !out.cgroups.hybrid_tree.empty()) {
     const auto helper = root + "/hide-unified";

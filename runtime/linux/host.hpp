@@ -21,7 +21,7 @@ struct host {
   std::string runtime_version;     // "crun 1.8.1"
   std::vector<std::string> prefix; // what to run before `runtime` (hide_unified), or nothing
   std::string boot;                // boot id
-  bool in_service = false;          // see in_service_group
+  bool in_service = false;         // see in_service_group
   bool is_crun() const;
 };
 

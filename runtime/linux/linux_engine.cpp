@@ -25,14 +25,14 @@ std::chrono::system_clock::time_point time_of(std::int64_t ns) {
 }
 
 status no_container(const std::string& id) {
-  status s = errors::internal("container \"" + id + "\" does not exist");
+  status s = failure("container \"" + id + "\" does not exist");
   s.code = 404;
   s.reason = "NotFound";
   return s;
 }
 
 status conflict(std::string message) {
-  status s = errors::internal("");
+  status s = failure("");
   s.code = 409;
   s.reason = "Conflict";
   s.message = std::move(message);
@@ -220,7 +220,7 @@ result<void> linux_engine::release(const std::string& id) {
   auto done = run({.argv = std::move(argv), .env = base_environment()}, std::chrono::seconds(60),
                   limits::runtime_error_bytes_max);
   if (!done) return done.error();
-  return done->exit_code == 0 ? result<void>() : result<void>(errors::internal(done->output));
+  return done->exit_code == 0 ? result<void>() : result<void>(failure(done->output));
 }
 
 result<void> linux_engine::start(const std::string& id) {
@@ -247,7 +247,7 @@ result<void> linux_engine::start(const std::string& id) {
     if ((*c)->phase == container_phase::running) (*c)->phase = container_phase::created;
   }
   settle_exit(id);
-  return errors::internal("cannot start container \"" + record.name + "\": " + done.error().message);
+  return failure("cannot start container \"" + record.name + "\": " + done.error().message);
 }
 
 result<void> linux_engine::signal(const std::string& id, int signo) {
@@ -408,7 +408,7 @@ result<void> linux_engine::check_host() {
   std::string all;
   for (const auto& m : missing)
     all += (all.empty() ? "" : "; ") + m;
-  return errors::internal(all);
+  return failure(all);
 }
 
 } // namespace troupe::runtime::linux_host

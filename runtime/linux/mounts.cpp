@@ -26,7 +26,7 @@ result<void> on_own_thread(const std::function<result<void>()>& fn) {
   try {
     std::thread([&] { out = fn(); }).join();
   } catch (const std::system_error& e) {
-    return errors::internal(std::string("cannot start a thread: ") + e.what());
+    return failure(std::string("cannot start a thread: ") + e.what());
   }
   return out;
 }

@@ -46,7 +46,7 @@ bool usable(const std::string& path) {
 
 result<void> purge(const engine_paths& paths) {
   if (!usable(paths.root) || !usable(paths.run) || paths.cgroup.empty() || paths.cgroup.find("..") != std::string::npos)
-    return errors::internal("refusing to purge: the paths of the container runtime are not absolute");
+    return failure("refusing to purge: the paths of the container runtime are not absolute");
   const auto layout = detect_cgroups();
   result<void> out;
   const auto keep_error = [&](const result<void>& r) {

@@ -25,7 +25,7 @@ std::string last_message(std::string output) {
 
 status classify(const std::string& source, const std::string& message) {
   const auto has = [&](const char* s) { return message.find(s) != std::string::npos; };
-  status out = errors::internal("");
+  status out = failure("");
   out.message = "cannot pull " + source + ": " + message;
   if (has("manifest unknown") || has("name unknown") || has("not found")) {
     out.code = 404;
@@ -55,8 +55,7 @@ std::vector<std::string> environment(const std::string& scratch) {
 result<void> skopeo_copy(const std::string& source, const std::string& target, const std::string& auth_json,
                          const std::string& scratch) {
   const auto program = find_program("skopeo");
-  if (program.empty())
-    return errors::internal("skopeo is not installed, so no image can be pulled: apt install skopeo");
+  if (program.empty()) return failure("skopeo is not installed, so no image can be pulled: apt install skopeo");
   spawn_request request{.argv = {program}, .env = environment(scratch)};
   if (!exists("/etc/containers/policy.json"))
     request.argv.push_back("--insecure-policy"); // no signature policy on this host: accept as every default does
