@@ -224,7 +224,7 @@ void check_order(const json::array& patch, const json::array& order, std::string
   };
   for (const auto& v : patch) {
     const auto* o = v.if_object();
-    if ((o && directive_of(*o) == "delete") || advance_to(v)) continue;
+    if ((o && o->contains(directive_key)) || advance_to(v)) continue;
     malformed("The order in patch list:\n" + json::serialize(patch) + "\n doesn't match " + std::string{key} +
               " list:\n" + json::serialize(order) + "\n");
   }
