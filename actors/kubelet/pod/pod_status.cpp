@@ -201,8 +201,8 @@ json::object build_status(const pod_core& core, const json::value& before, std::
   auto phase = core.phase();
   s["phase"] = phase;
   s["conditions"] = conditions(core, before, phase, now);
-  s["message"] = core.failed_message().empty() ? json::value{nullptr} : json::value(core.failed_message());
-  s["reason"] = core.failed_reason().empty() ? json::value{nullptr} : json::value(core.failed_reason());
+  s["message"] = core.failed_message().empty() ? json::value(nullptr) : json::value(core.failed_message());
+  s["reason"] = core.failed_reason().empty() ? json::value(nullptr) : json::value(core.failed_reason());
   s["hostIP"] = host_ip;
   s["hostIPs"] = json::array{json::object{{"ip", host_ip}}};
   if (!core.ip().empty()) {
