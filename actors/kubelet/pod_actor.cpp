@@ -136,7 +136,11 @@ void pod_shell::on_patched(const response& r) {
                                    r.error ? r.error->message : std::to_string(r.code));
     patch_retry_ =
         std::clamp<std::chrono::milliseconds>(2 * patch_retry_, limits::api_retry_first, limits::api_retry_max);
-    auto retry = std::make_shared<const pod_step>([](pod_shell& s) { s.publish(); });
+    if (std::exchange(retry_armed_, true)) return;
+    auto retry = std::make_shared<const pod_step>([](pod_shell& s) {
+      s.retry_armed_ = false;
+      s.publish();
+    });
     self_->delayed_send(self_, patch_retry_, pod_step_ptr{retry});
     return;
   }

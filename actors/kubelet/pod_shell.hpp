@@ -79,7 +79,7 @@ private:
   std::unique_ptr<pod_core> core_;
   json::value api_status_; // what the API has, as far as we know
   std::uint64_t api_revision_ = 0;
-  bool patching_ = false, patch_again_ = false, delete_waits_ = false;
+  bool patching_ = false, patch_again_ = false, delete_waits_ = false, retry_armed_ = false;
   std::uint64_t timer_epoch_ = 0;
   std::chrono::milliseconds patch_retry_{0};
   std::shared_ptr<const volume_places> places_;

@@ -409,6 +409,8 @@ TEST_CASE("a status that did not change makes no patch, a changed one names the 
   auto patch = status_patch(before, build_status(l.core, before, "10.0.0.9", l.now), "u1");
   CHECK(jq::str(patch, {"metadata", "uid"}) == "u1");
   CHECK(jq::str(patch, {"status", "phase"}) == "Running");
+  CHECK_FALSE(jq::find(patch, {"status", "message"})); // nothing to clear
+  CHECK(jq::find(l.whole_status(), {"message"})->is_null());
 }
 
 TEST_CASE("quality of service follows requests and limits") {
