@@ -47,7 +47,7 @@ TEST_CASE("a quiet group elects one leader and keeps it") {
     o.crashes = o.partitions = o.changes = o.transfers = o.write_failures = false;
   });
   CHECK(t.elections == t.runs);
-  CHECK(t.reads > 100);
+  CHECK(t.reads > 10 * t.runs);
 }
 
 TEST_CASE("three members survive loss, reordering, crashes, partitions and failing writes") {
@@ -81,5 +81,5 @@ TEST_CASE("lease reads are never stale while clocks run alike") {
     o.members = 3;
     o.changes = false;
   });
-  CHECK(t.reads > 1000);
+  CHECK(t.reads > 20 * t.runs);
 }
