@@ -8,6 +8,9 @@ namespace troupe::net::iptables {
 
 namespace {
 
+/// Tens of thousands of chains take the nft backend a minute.
+constexpr std::chrono::seconds restore_time_max{300};
+
 std::string program(backend b, std::string_view what) {
   return (b == backend::nft ? "iptables-nft-" : "iptables-legacy-") + std::string{what};
 }
@@ -83,7 +86,7 @@ result<std::string> save(backend b, std::string_view table) {
 
 result<void> restore(backend b, const std::string& text) {
   if (text.empty()) return {};
-  auto done = run_program({program(b, "restore"), "--noflush", "-w", "10"}, text);
+  auto done = run_program({program(b, "restore"), "--noflush", "-w", "10"}, text, restore_time_max);
   if (!done) return done.error();
   return {};
 }

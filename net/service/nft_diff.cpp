@@ -10,7 +10,7 @@ namespace {
 /// Commands of one transaction in an order in which every reference exists when it is made.
 struct transaction {
   std::string where; // ` ip <table> `
-  std::string make, rules, gone_elements, fresh_elements, empty, remove;
+  std::string block, rules, gone_elements, fresh_elements, empty, remove;
   bool any = false;
 
   explicit transaction(const std::string& table) : where(" ip " + table + ' ') {}
@@ -23,9 +23,13 @@ struct transaction {
     for (const auto& r : c.rules)
       add(rules, "add rule" + where + chain + ' ' + r);
   }
+  /// New chains go into one block: libnftables looks each `add rule` up among all chains.
   void make_chain(const std::string& name, const nft_chain& c) {
-    add(make, "add chain" + where + name + (c.head.empty() ? "" : " { " + c.head + " }"));
-    write_rules(name, c);
+    add(block, "chain " + name + " {");
+    if (!c.head.empty()) block += c.head + '\n';
+    for (const auto& r : c.rules)
+      block += r + '\n';
+    block += "}\n";
   }
   void change_chain(const std::string& name, const nft_chain& c) {
     add(rules, "flush chain" + where + name);
@@ -36,14 +40,14 @@ struct transaction {
     add(remove, "delete chain" + where + name);
   }
   void make_set(const std::string& name, const nft_set& s) {
-    add(make, "add " + s.kind + where + name + " { " + s.declaration + " }");
+    add(block, s.kind + ' ' + name + " { " + s.declaration + " }");
   }
   void elements(std::string& part, const char* verb, const std::string& set, const std::string& list) {
     if (!list.empty()) add(part, std::string{verb} + " element" + where + set + " { " + list + " }");
   }
   std::string text(const std::string& table) const {
     if (!any) return {};
-    return "add table ip " + table + '\n' + make + rules + gone_elements + fresh_elements + empty + remove;
+    return "table ip " + table + " {\n" + block + "}\n" + rules + gone_elements + fresh_elements + empty + remove;
   }
 };
 
