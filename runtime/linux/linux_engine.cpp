@@ -175,6 +175,12 @@ result<void> linux_engine::create(const container_spec& spec) {
   if (!safe_name(spec.id))
     return errors::bad_request("container id \"" + spec.id + "\" may hold letters, digits, '_', '.' and '-' only");
   if (host_.runtime.empty() || host_.conmon.empty()) return check_host();
+  // There crun works in a view of the mounts from which nothing comes back.
+  if (!host_.prefix.empty())
+    for (const auto& m : spec.mounts)
+      if (m.propagation == "rshared")
+        return errors::bad_request("mount propagation Bidirectional of " + m.destination +
+                                   " is not possible on this host: its cgroups are hybrid (boot it with cgroup v2)");
   const auto sandbox = find_sandbox(spec.sandbox_id);
   if (!sandbox) return errors::bad_request("sandbox \"" + spec.sandbox_id + "\" does not exist");
   auto c = std::make_shared<container>();
