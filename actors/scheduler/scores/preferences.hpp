@@ -1,6 +1,8 @@
-// preferences: raw scores of wishes: preferred node affinity (more is better), PreferNoSchedule taints (less is
-// better). Owner:  -; pure. Units:  sums of weights and counts; the planner scales them to limits::node_score_max over
-// all candidates. Errors: - Source: kube-scheduler NodeAffinity and TaintToleration scoring.
+// preferences: raw scores of wishes: preferred node affinity, and taints that discourage (less is better).
+// Owner:  -; pure.
+// Units:  sums of weights and counts; the planner scales them to limits::node_score_max over all candidates.
+// Errors: -
+// Source: kube-scheduler NodeAffinity and TaintToleration scoring.
 #pragma once
 
 #include "actors/scheduler/node_info.hpp"
