@@ -42,6 +42,8 @@ inline constexpr std::size_t node_images_max = 50;
 inline constexpr double token_renew_part = 0.8;
 inline constexpr std::size_t volume_payload_bytes_max = 1u << 20; // one configMap or secret key file
 
+/// A process needs a moment until it listens; asking earlier would cost a whole period of readiness.
+inline constexpr std::chrono::milliseconds probe_first_pause = 100ms;
 /// Probes: bytes of a body kept for the event.
 inline constexpr std::size_t probe_body_bytes_max = 10 * 1024;
 inline constexpr std::size_t probe_message_bytes_max = 1024;

@@ -1,5 +1,7 @@
 #include "actors/kubelet/probe/probe_core.hpp"
 
+#include "actors/kubelet/limits.hpp"
+
 #include <algorithm>
 
 namespace troupe::kubelet {
@@ -74,7 +76,7 @@ void probe_core::add(const std::string& pod_uid, int container, int attempt, con
     auto spec = read_probe(doc, kind);
     if (!spec) continue;
     entry e;
-    e.due = std::max(now, container_started + spec->initial_delay);
+    e.due = std::max(now, container_started + spec->initial_delay + limits::probe_first_pause);
     e.held = has_startup && kind != probe_kind::startup;
     // A readiness probe starts from "not ready", the others from "fine": only a change is told.
     e.state = kind == probe_kind::liveness ? true : kind == probe_kind::readiness ? ready : false;

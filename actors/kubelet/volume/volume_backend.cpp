@@ -124,7 +124,8 @@ result<std::string> open_sub_path(const std::string& root, const std::string& su
   auto full = fs::weakly_canonical(fs::path{root} / sub, ec);
   auto base = fs::weakly_canonical(root, ec);
   auto inside = fs::relative(full, base, ec).string();
-  if (ec || inside.starts_with("..")) return errors::bad_request("subPath " + sub + " leads out of its volume");
+  // Version directories of payload volumes begin with two dots, too.
+  if (ec || inside == ".." || inside.starts_with("../")) return errors::bad_request("subPath " + sub + " leads out of its volume");
   if (!fs::exists(full, ec))
     if (auto r = make_dirs(full.string(), 0750); !r) return r.error();
   return full.string();

@@ -1,5 +1,7 @@
 #include "actors/kubelet/probe/probe_core.hpp"
 
+#include "actors/kubelet/limits.hpp"
+
 #include <doctest/doctest.h>
 
 using namespace troupe;
@@ -13,7 +15,9 @@ struct lab {
   json::value doc;
   probe_core core;
   wall_time now = t0;
-  explicit lab(const char* text) : doc(json::parse(text)) { core.add("u", 0, 0, doc, false, false, t0, t0); }
+  explicit lab(const char* text) : doc(json::parse(text)) {
+    core.add("u", 0, 0, doc, false, false, t0 - limits::probe_first_pause, t0);
+  }
   /// Runs what is due with this answer; the verdict of the last one.
   std::optional<probe_core::verdict> answer(bool ok) {
     std::optional<probe_core::verdict> last;

@@ -93,6 +93,9 @@ TEST_CASE("the volumes of a pod are made, shown to containers and removed") {
   auto again = make_volumes(dir, pod, {}, nothing, {{"t/token", "new"}});
   REQUIRE(again.has_value());
   CHECK(text_of(places->at("t").path + "/token") == "new");
+  auto one_file = place_mounts({{"dw", "/ns", "ns", "", false}}, *places);
+  REQUIRE(one_file.has_value());
+  CHECK(text_of((*one_file)[0].source) == "n");
   auto mounts = place_mounts({{"e", "/data", "sub/dir", "", false}, {"t", "/var/run/t", "", "", false}}, *places);
   REQUIRE(mounts.has_value());
   CHECK(fs::is_directory(places->at("e").path + "/sub/dir"));
