@@ -53,6 +53,8 @@ struct api_options {
   std::vector<std::pair<std::string, std::function<std::string()>>> ready_checks;
   /// Text appended to /metrics (Prometheus exposition). May be empty.
   std::function<std::string()> more_metrics;
+  /// Called once, on an actor's thread, when the bootstrap objects are there and /readyz says ok. May be empty.
+  std::function<void()> on_ready;
   /// Answers /troupe/v1/…; when empty those paths are 404.
   std::function<void(own_call)> own_paths;
 };

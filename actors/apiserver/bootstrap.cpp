@@ -145,6 +145,7 @@ struct boot_state {
 
   void done() {
     s->ready = true;
+    if (s->options.on_ready) s->options.on_ready();
     self->quit();
   }
 };

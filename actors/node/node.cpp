@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <malloc.h>
 #include <thread>
 #include <unistd.h>
@@ -31,6 +32,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds raft_stop_patience{10};
+/// The first objects are one small transaction; only a full or broken disk delays them this long.
+constexpr std::chrono::seconds bootstrap_patience{20};
 
 /// CAF settings that every node states explicitly (field guide, section 0).
 struct system_config : caf::actor_system_config {
@@ -165,9 +168,15 @@ result<void> live_node::open_api() {
   o.board = board;
   o.more_metrics = [b = board] { return actor_metrics(*b); };
   o.own_paths = make_own_paths(*system, {board, images, raft.raft});
+  auto bootstrapped = std::make_shared<std::promise<void>>();
+  o.on_ready = [bootstrapped] { bootstrapped->set_value(); };
   auto opened = spawn_apiserver(*system, std::move(o));
   if (!opened) return opened.error();
   api = std::move(*opened);
+  if (bootstrapped->get_future().wait_for(bootstrap_patience) != std::future_status::ready)
+    return errors::bad_request("the store did not take the first objects within " +
+                               std::to_string(bootstrap_patience.count()) + " s; is the disk below " +
+                               options.data_dir + " full or broken?");
   const auto host = options.self.listen == "0.0.0.0" ? std::string{"127.0.0.1"} : options.self.listen;
   const auto text = tls::kubeconfig("https://" + host + ":" + std::to_string(api.port), keys->ca_pem, keys->admin,
                                     options.cluster.name);

@@ -5,7 +5,13 @@
 #include "net/pod/network.hpp"
 #include "runtime/engine.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/mount.h>
 #include <unistd.h>
 
 namespace troupe::node {
@@ -23,6 +29,30 @@ std::vector<std::string> node_names(const std::string& data_dir) {
   return out;
 }
 
+/// Mount points at or below `dir`, deepest first. The kernel writes blanks in paths as \\040.
+std::vector<std::string> mounts_below(const std::string& dir) {
+  std::vector<std::string> out;
+  std::ifstream in("/proc/self/mountinfo");
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string skip, point;
+    words >> skip >> skip >> skip >> skip >> point;
+    for (std::size_t at; (at = point.find("\\040")) != std::string::npos;)
+      point.replace(at, 4, " ");
+    if (point == dir || point.starts_with(dir + "/")) out.push_back(point);
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  return out;
+}
+
+/// Volumes of pods are tmpfs mounts; nothing of ours may stay mounted below what is removed.
+result<void> unmount_below(const std::string& dir) {
+  for (const auto& point : mounts_below(dir))
+    if (::umount2(point.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
+      return errors::bad_request("cannot unmount " + point + ": " + std::strerror(errno));
+  return {};
+}
+
 result<void> remove_tree(const fs::path& p) {
   std::error_code ec;
   fs::remove_all(p, ec);
@@ -33,6 +63,7 @@ result<void> remove_tree(const fs::path& p) {
 result<void> purge_host(const cluster_identity& cluster, const std::string& data_dir, const std::string& name) {
   const auto layout = layout_of(data_dir, name, cluster);
   if (auto r = runtime::purge({layout.containers_dir, layout.run_dir, layout.cgroup}); !r) return r;
+  if (auto r = unmount_below(fs::canonical(layout.node_dir).string()); !r) return r;
   net::pod_network_config wires;
   wires.bridge = layout.bridge;
   wires.pod_cidr = wires.cluster_cidr = cluster.pod_cidr;

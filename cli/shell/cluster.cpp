@@ -24,15 +24,26 @@ void print_rows(std::ostream& out, const std::vector<word_list>& rows) {
   }
 }
 
-/// node/kubelet/pod default/web-1 is shown below node/kubelet, indented. The part behind a blank is one name.
-std::string tree_label(const std::string& path) {
-  const auto name_end = path.find(' ');
-  const auto last = path.rfind('/', name_end == std::string::npos ? path.size() : name_end);
-  const auto depth = std::count(
-      path.begin(), path.begin() + static_cast<std::ptrdiff_t>(name_end == std::string::npos ? path.size() : name_end),
-      '/');
-  return std::string(static_cast<std::size_t>(depth) * 2, ' ') +
-         (last == std::string::npos ? path : path.substr(last + 1));
+/// The parts of a path: node/kubelet/pod default/web-1 has three; what follows a blank is one name.
+word_list parts_of(const std::string& path) {
+  word_list out;
+  std::size_t from = 0;
+  const auto name_at = std::min(path.find(' '), path.size());
+  for (std::size_t slash; (slash = path.find('/', from)) < name_at; from = slash + 1)
+    out.push_back(path.substr(from, slash - from));
+  out.push_back(path.substr(from));
+  return out;
+}
+
+/// One row per actor, indented below its parent; a parent that is no actor itself gets a row of its name alone.
+void add_tree_rows(std::vector<word_list>& rows, const word_list& former, const word_list& parts, word_list cells) {
+  std::size_t common = 0;
+  while (common < former.size() && common + 1 < parts.size() && former[common] == parts[common])
+    ++common;
+  for (std::size_t depth = common; depth + 1 < parts.size(); ++depth)
+    rows.push_back({std::string(depth * 2, ' ') + parts[depth], "", "", "", ""});
+  cells.insert(cells.begin(), std::string((parts.size() - 1) * 2, ' ') + parts.back());
+  rows.push_back(std::move(cells));
 }
 
 } // namespace
@@ -42,10 +53,14 @@ bool cmd_actors(session& s, const word_list& words) {
   auto doc = s.ask_json("/troupe/v1/actors");
   if (!doc) return false;
   std::vector<word_list> rows{{"ACTOR", "MAILBOX", "HANDLED", "RESTARTS", "STATE"}};
-  for (const auto& a : jq::arr(*doc, {"actors"}))
-    rows.push_back({tree_label(std::string{jq::str(a, {"path"})}), std::to_string(jq::num(a, {"mailbox"})),
-                    std::to_string(jq::num(a, {"handled"})), std::to_string(jq::num(a, {"restarts"})),
-                    std::string{jq::str(a, {"state"})}});
+  word_list former;
+  for (const auto& a : jq::arr(*doc, {"actors"})) {
+    auto parts = parts_of(std::string{jq::str(a, {"path"})});
+    add_tree_rows(rows, former, parts,
+                  {std::to_string(jq::num(a, {"mailbox"})), std::to_string(jq::num(a, {"handled"})),
+                   std::to_string(jq::num(a, {"restarts"})), std::string{jq::str(a, {"state"})}});
+    former = std::move(parts);
+  }
   print_rows(s.out, rows);
   return true;
 }

@@ -32,8 +32,21 @@ std::string scalar(const json::value& v) {
 
 void report(std::ostream& out, const json::value& v, int indent);
 
-void report_entry(std::ostream& out, std::string_view name, const json::value& v, int indent) {
-  out << std::string(static_cast<std::size_t>(indent), ' ') << name << ":";
+/// Maps whose keys are the user's own words, not fields.
+bool is_user_map(std::string_view name) {
+  return name == "labels" || name == "annotations" || name == "matchLabels" || name == "selector" ||
+         name == "nodeSelector" || name == "data" || name == "binaryData" || name == "requests" || name == "limits" ||
+         name == "capacity" || name == "allocatable";
+}
+
+void report_entry(std::ostream& out, std::string_view name, const json::value& v, int indent, bool own_word = false) {
+  out << std::string(static_cast<std::size_t>(indent), ' ') << (own_word ? std::string{name} : title(name)) << ":";
+  if (is_user_map(name) && v.is_object() && !v.get_object().empty()) {
+    out << "\n";
+    for (const auto& [k, x] : v.get_object())
+      report_entry(out, k, x, indent + 2, !x.is_object());
+    return;
+  }
   if (v.is_object() || v.is_array()) {
     const bool empty = v.is_object() ? v.get_object().empty() : v.get_array().empty();
     out << (empty ? "  <none>\n" : "\n");
@@ -54,7 +67,7 @@ void report_entry(std::ostream& out, std::string_view name, const json::value& v
 void report(std::ostream& out, const json::value& v, int indent) {
   if (const auto* o = v.if_object()) {
     for (const auto& [k, x] : *o)
-      report_entry(out, title(k), x, indent);
+      report_entry(out, k, x, indent);
   } else if (const auto* a = v.if_array()) {
     for (const auto& x : *a) {
       if (!x.is_object()) {
@@ -106,7 +119,7 @@ void report_rest(std::ostream& out, const json::value& doc) {
         out << "  " << std::string_view{name} << ":  " << scalar(value).size() / 4 * 3 << " bytes\n";
       continue;
     }
-    report_entry(out, title(k), v, 0);
+    report_entry(out, k, v, 0);
   }
 }
 

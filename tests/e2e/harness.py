@@ -45,6 +45,15 @@ def run(cmd, check=True, timeout=60, stdin=None, env=None):
     return done
 
 
+def alive(pid):
+    """Runs, rather than waits as a zombie for whoever adopted it."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def until(what, probe, seconds=30.0):
     """The first true answer of `probe`; fails with `what` when the deadline passes."""
     deadline = time.monotonic() + seconds

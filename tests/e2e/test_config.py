@@ -3,7 +3,7 @@ import os
 import socket
 import unittest
 
-from harness import TROUPE, Cluster, main, run
+from harness import TROUPE, Cluster, alive, main, run
 
 
 class Config(unittest.TestCase):
@@ -62,7 +62,7 @@ class Running(unittest.TestCase):
         with Cluster() as c:
             pid = c.pid
             c.down()
-            self.assertFalse(os.path.exists("/proc/%d" % pid))
+            self.assertFalse(alive(pid))
             c.up()
             self.assertNotEqual(c.pid, pid)
 
