@@ -39,13 +39,19 @@ void check_new_pod(field_errors& e, const json::value& obj) {
     e.push_back(field::forbidden("spec.ephemeralContainers", "cannot be set on create"));
 }
 
+void label_with_name(json::value& obj) {
+  // A copy first: adding labels may move the name.
+  const std::string name{meta::name(obj)};
+  jq::at(obj, {"metadata", "labels", "kubernetes.io/metadata.name"}) = name;
+}
+
 void namespace_on_create(json::value& obj, const write_context&) {
   // A new namespace holds on to itself until its contents are gone.
   auto& list = jq::at(obj, {"spec", "finalizers"});
   if (!list.is_array()) list.emplace_array();
   auto& a = list.as_array();
   if (std::find(a.begin(), a.end(), json::value("kubernetes")) == a.end()) a.push_back("kubernetes");
-  jq::at(obj, {"metadata", "labels", "kubernetes.io/metadata.name"}) = meta::name(obj);
+  label_with_name(obj);
   json::object status;
   status["phase"] = "Active";
   obj.as_object()["status"] = std::move(status);
@@ -56,7 +62,7 @@ void namespace_on_update(json::value& obj, const json::value& old, const write_c
     jq::at(obj, {"spec", "finalizers"}) = *v;
   else
     jq::erase(obj, {"spec", "finalizers"});
-  jq::at(obj, {"metadata", "labels", "kubernetes.io/metadata.name"}) = meta::name(obj);
+  label_with_name(obj);
 }
 
 void check_node(field_errors& e, const json::value& obj) {

@@ -28,12 +28,13 @@ void mirror_cluster_ip(json::value& obj) {
 }
 
 void fill_by_type(json::value& obj) {
-  const auto type = type_of(obj);
+  // Copies: a view into the object would not outlive the first member put into it.
+  const std::string type{type_of(obj)};
   auto& spec = jq::at(obj, {"spec"});
   const auto put = [&](std::string_view key, json::value v) {
     if (!jq::find(spec, {key})) jq::at(spec, {key}) = std::move(v);
   };
-  const auto affinity = jq::str(spec, {"sessionAffinity"});
+  const std::string affinity{jq::str(spec, {"sessionAffinity"})};
   if (affinity == "ClientIP" && !jq::find(spec, {"sessionAffinityConfig", "clientIP", "timeoutSeconds"}))
     jq::at(spec, {"sessionAffinityConfig", "clientIP", "timeoutSeconds"}) = 10800;
   if (affinity == "None") jq::erase(spec, {"sessionAffinityConfig"});
@@ -54,7 +55,7 @@ void fill_by_type(json::value& obj) {
 
 /// What was allocated before stays, when the request leaves it out and still needs it.
 void keep_allocated(json::value& obj, const json::value& old) {
-  const auto type = type_of(obj), old_type = type_of(old);
+  const std::string type{type_of(obj)}, old_type{type_of(old)};
   const auto take = [&](std::string_view key) {
     if (const auto* v = jq::find(old, {"spec", key}); v && !jq::find(obj, {"spec", key}))
       jq::at(obj, {"spec", key}) = *v;
@@ -91,7 +92,7 @@ void keep_allocated(json::value& obj, const json::value& old) {
 
 /// A change of type drops what the old type needed and the request only repeated.
 void drop_dependent(json::value& obj, const json::value& old) {
-  const auto type = type_of(obj), old_type = type_of(old);
+  const std::string type{type_of(obj)}, old_type{type_of(old)};
   const auto drop_same = [&](std::string_view key) {
     if (!differ(jq::find(obj, {"spec", key}), jq::find(old, {"spec", key}))) jq::erase(obj, {"spec", key});
   };
