@@ -71,6 +71,23 @@ std::uint64_t tail_offset(int fd, std::uint64_t size, std::int64_t lines) {
   return passes(0) ? next_start : 0;
 }
 
+namespace {
+/// conmon writes the host's own offset; clients expect UTC with a Z and all nine digits.
+void append_utc(std::string_view time, std::string& out) {
+  const auto t = time.ends_with('Z') ? std::nullopt : parse_time(time);
+  if (!t) {
+    out.append(time);
+    return;
+  }
+  auto text = format_time(std::chrono::floor<std::chrono::seconds>(*t)); // …:05Z
+  text.pop_back();
+  out.append(text);
+  if (const auto dot = time.find('.'); dot != std::string_view::npos)
+    out.append(time.substr(dot, time.find_first_of("+-Z", dot) - dot));
+  out.push_back('Z');
+}
+} // namespace
+
 void log_formatter::line(std::string_view whole, std::string& out) {
   auto l = parse_log_line(whole);
   if (!l) {
@@ -82,7 +99,10 @@ void log_formatter::line(std::string_view whole, std::string& out) {
     if (t && t->time_since_epoch().count() < options_.since_ns / 1000) return;
     since_passed_ = true;
   }
-  if (options_.timestamps && !inside_) out.append(l->time).push_back(' ');
+  if (options_.timestamps && !inside_) {
+    append_utc(l->time, out);
+    out.push_back(' ');
+  }
   out.append(l->text);
   if (!l->partial) out.push_back('\n');
   inside_ = l->partial;

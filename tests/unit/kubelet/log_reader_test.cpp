@@ -44,6 +44,11 @@ TEST_CASE("lines of the CRI format are read, others are not") {
 
 TEST_CASE("partial lines are joined") { CHECK(all({}) == "one\ntwo\nthree\n\nsix\n"); }
 
+TEST_CASE("timestamps of another offset are told in UTC with all their digits") {
+  CHECK(all({.timestamps = true}, "2026-11-23T07:46:11.113031066+02:00 stdout F line\n") ==
+        "2026-11-23T05:46:11.113031066Z line\n");
+}
+
 TEST_CASE("timestamps stand before each line once") {
   CHECK(all({.timestamps = true}) == t + "0.000000001Z one\n" + t + "1.000000001Z two\n" + t + "2.000000001Z three\n" +
                                          t + "5.000000001Z \n" + t + "6.000000001Z six\n");
