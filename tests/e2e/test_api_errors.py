@@ -30,7 +30,8 @@ class ApiErrors(Case):
         for body in ("{", "", "[]", '"x"', "{\"kind\":}", "\x00\x01", "{" * 100000):
             self.expect(400, "BadRequest", "POST", CM, body)
         self.expect(400, "BadRequest", "POST", CM, "a: [b", content_type="application/yaml")
-        for body in (b"k8s\x00", b"k8s\x00\xff\xff\xff\xff\xff", b"k8s\x00\x0a\x7f" + b"\x00" * 10):
+        self.expect(422, "Invalid", "POST", CM, b"k8s\x00", content_type="application/vnd.kubernetes.protobuf")
+        for body in (b"k8s\x00\xff\xff\xff\xff\xff", b"k8s\x00\x0a\x7f" + b"\x00" * 10):
             self.expect(400, "BadRequest", "POST", CM, body, content_type="application/vnd.kubernetes.protobuf")
         self.expect(415, "UnsupportedMediaType", "POST", CM, "x", content_type="text/plain")
 

@@ -40,8 +40,12 @@ class Writer(threading.Thread):
                     self.acked.append(name)
                 i += 1
             except (OSError, http.client.HTTPException):
+                if conn:
+                    conn.close()
                 conn = None
                 i += 1
+        if conn:
+            conn.close()
 
 
 class Kill9(Case):

@@ -26,7 +26,7 @@ class Pods(Case):
         self.c.apply(pod("env", """
   restartPolicy: Never
   initContainers:
-  - {name: init, image: 'docker.io/troupe/demo:1', command: [sh, -c, 'echo from-init > /shared/f']}
+  - {name: init, image: 'docker.io/troupe/demo:1', command: [sh, -c, 'echo from-init > /shared/f'], volumeMounts: [{name: shared, mountPath: /shared}]}
   containers:
   - name: c
     image: docker.io/troupe/demo:1
