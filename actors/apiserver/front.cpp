@@ -173,7 +173,7 @@ void front::write_call(const http::request_view& v, http::exchange& x, const req
   if (!v.body.empty()) req->body = std::string(v.body);
   call->done = [done = x.defer(), s = s_, what = r.what](response_ptr answer) {
     count(*s, what, answer->code);
-    done(to_reply(*answer));
+    done(to_reply(std::move(*std::const_pointer_cast<response>(answer)))); // nobody else holds it
   };
   call->req = std::move(req);
   const auto i = next_.fetch_add(1, std::memory_order_relaxed) % actors_.size();
