@@ -68,7 +68,8 @@ public:
     co_await stream_.async_handshake(asio::ssl::stream_base::client, await);
   }
 
-  task<void> send(std::string_view method, const std::string& path, std::string_view type, const std::string& body) {
+  // By value: an awaitable starts later than the call that made it, when temporaries are gone.
+  task<void> send(std::string_view method, std::string path, std::string_view type, std::string body) {
     out_.clear();
     out_.append(method).append(" ").append(path).append(" HTTP/1.1\r\nHost: ").append(s_.kc.host);
     out_.append("\r\nAccept: application/json\r\n");
@@ -80,9 +81,8 @@ public:
     co_await asio::async_write(stream_, asio::buffer(out_), await);
   }
 
-  task<answer> call(std::string_view method, const std::string& path, std::string_view type = {},
-                    const std::string& body = {}) {
-    co_await send(method, path, type, body);
+  task<answer> call(std::string_view method, std::string path, std::string_view type = {}, std::string body = {}) {
+    co_await send(method, std::move(path), type, std::move(body));
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
     co_await http::async_read(stream_, buffer_, parser, await);
@@ -90,8 +90,9 @@ public:
   }
 
   /// Streams lines until `line` returns false or the server ends the answer.
-  task<void> lines(const std::string& path, std::function<bool(std::string_view)> line, std::function<void()> opened) {
-    co_await send("GET", path, {}, {});
+  // Callers name the awaitable first: GCC 12 destroys lambda temporaries of a co_await expression twice.
+  task<void> lines(std::string path, std::function<bool(std::string_view)> line, std::function<void()> opened) {
+    co_await send("GET", std::move(path), {}, {});
     http::response_parser<http::buffer_body> parser;
     parser.body_limit(boost::none);
     co_await http::async_read_header(stream_, buffer_, parser, await);
@@ -253,7 +254,7 @@ task<void> bench::watcher(int* open, std::function<void()> all_open) {
   co_await c.open();
   const auto rv = co_await list_version(c, base_ + "/configmaps?limit=1");
   int seen = 0;
-  co_await c.lines(
+  auto stream = c.lines(
       base_ + "/configmaps?watch=1&timeoutSeconds=600&resourceVersion=" + rv,
       [this, &seen](std::string_view line) {
         constexpr std::string_view mark = "\"name\":\"w-";
@@ -268,6 +269,7 @@ task<void> bench::watcher(int* open, std::function<void()> all_open) {
       [open, all_open] {
         if (--*open == 0) all_open();
       });
+  co_await std::move(stream);
 }
 
 void bench::phase_watch() {
@@ -307,7 +309,7 @@ task<void> bench::bound_watch(double* elapsed) {
     return x.call("POST", base_ + "/pods", "application/json", bench_pod(i));
   };
   auto begun = clock_type::now();
-  co_await c.lines(
+  auto stream = c.lines(
       base_ + "/pods?watch=1&timeoutSeconds=900&resourceVersion=" + rv,
       [&](std::string_view line) {
         if (line.find("\"nodeName\":\"") == std::string_view::npos) return true;
@@ -323,6 +325,7 @@ task<void> bench::bound_watch(double* elapsed) {
         begun = clock_type::now();
         start_pool(s_.n, create, [this] { report_pool("create pod"); });
       });
+  co_await std::move(stream);
   *elapsed = ms_since(begun) / 1000;
   if (static_cast<int>(bound.size()) < s_.n) failed_ = true;
 }
@@ -366,7 +369,7 @@ task<void> bench::podstart_loop(std::vector<double>* latencies) {
     const auto body = R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name +
                       R"("},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":")" + s_.image +
                       R"("}]}})";
-    co_await watch.lines(
+    auto stream = watch.lines(
         base_ + "/pods?watch=1&timeoutSeconds=60&fieldSelector=metadata.name%3D" + name + "&resourceVersion=" + rv,
         [&](std::string_view line) {
           if (line.find("\"phase\":\"Running\"") == std::string_view::npos) return true;
@@ -380,6 +383,7 @@ task<void> bench::podstart_loop(std::vector<double>* latencies) {
             if (a.code >= 300) throw std::runtime_error(a.body);
           }(*this, api, body));
         });
+    co_await std::move(stream);
     co_await api.call("DELETE", base_ + "/pods/" + name + "?gracePeriodSeconds=0");
   }
 }
@@ -406,7 +410,7 @@ task<void> bench::scale_up(double* elapsed) {
   const auto selector = "labelSelector=app%3D" + s_.deployment;
   std::set<std::string, std::less<>> running;
   clock_type::time_point begun;
-  co_await watch.lines(
+  auto stream = watch.lines(
       base_ + "/pods?watch=1&timeoutSeconds=120&" + selector,
       [&](std::string_view line) {
         constexpr std::string_view mark = "\"name\":\"";
@@ -425,6 +429,7 @@ task<void> bench::scale_up(double* elapsed) {
           if (a.code >= 300) throw std::runtime_error(a.body);
         }(*this, api));
       });
+  co_await std::move(stream);
   *elapsed = ms_since(begun) / 1000;
   if (static_cast<int>(running.size()) < s_.n) failed_ = true;
 }

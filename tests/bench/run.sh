@@ -45,7 +45,7 @@ t=$(now_ms); up; ready_again=$(($(now_ms) - t))
 idle_again=$(rss_mb)
 
 kb -n $((20000 / scale)) create
-kb -n $((50000 / scale)) get
+kb -n $((20000 / scale)) get
 kb -n $((20000 / scale)) update
 kb -n $((20000 / scale)) patch
 kctl create namespace kbench-list >/dev/null
