@@ -62,7 +62,7 @@ def check_file(path):
         lines = f.read().split("\n")
     if len(lines) > LINES_MAX:
         tell(path, LINES_MAX, "longer than %d lines; it holds more than one idea" % LINES_MAX)
-    if path.endswith(".hpp") and room_of(path):
+    if path.endswith(".hpp") and room_of(path) and "/pch/" not in path:
         head = "\n".join(lines[:14])
         for key in KEYS:
             if key not in head:
