@@ -18,11 +18,11 @@ for tag in 1 2; do
 done
 
 kubeconfig=$data/admin.kubeconfig
-kubectl() { "${sudo[@]}" kubectl --kubeconfig "$kubeconfig" "$@"; }
-kubectl apply -f "$here/demo.yaml"
-kubectl rollout status deployment/demo --timeout=60s
+kctl() { "${sudo[@]}" kubectl --kubeconfig "$kubeconfig" "$@"; }
+kctl apply -f "$here/demo.yaml"
+kctl rollout status deployment/demo --timeout=60s
 
-ip=$(kubectl get service demo -o 'jsonpath={.spec.clusterIP}')
+ip=$(kctl get service demo -o 'jsonpath={.spec.clusterIP}')
 printf '\nThe Service %s answers through its replicas in turn:\n' "$ip"
 for _ in 1 2 3 4 5 6; do curl -sS --retry 10 --retry-connrefused --retry-delay 1 --max-time 5 "http://$ip/"; done
 
