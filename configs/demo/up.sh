@@ -24,7 +24,14 @@ kctl rollout status deployment/demo --timeout=60s
 
 ip=$(kctl get service demo -o 'jsonpath={.spec.clusterIP}')
 printf '\nThe Service %s answers through its replicas in turn:\n' "$ip"
-for _ in 1 2 3 4 5 6; do curl -sS --retry 10 --retry-connrefused --retry-delay 1 --max-time 5 "http://$ip/"; done
+answered=
+for _ in $(seq 60); do
+  answer=$(curl -sS --retry 10 --retry-connrefused --retry-delay 1 --max-time 5 "http://$ip/")
+  case $answered in *"$answer"*) continue ;; esac
+  printf '  %s\n' "$answer"
+  answered+="$answer;"
+  [ "$(tr -dc ';' <<<"$answered" | wc -c)" = 3 ] && break
+done
 
 cat <<TEXT
 
