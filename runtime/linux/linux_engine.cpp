@@ -279,7 +279,8 @@ void linux_engine::settle_exit(const std::string& id) {
     if (c->phase != container_phase::running && c->phase != container_phase::created) return;
     c->exit_code = std::atoi(text->c_str());
     // File times tick a few milliseconds behind the clock; a short life must not end before it began.
-    c->finished_ns = std::max(st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec, c->record.started_ns);
+    c->finished_ns =
+        std::max<std::int64_t>(st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec, c->record.started_ns);
     c->oom_killed = oom_mark && c->exit_code != 0;
     c->termination_message = message;
     c->phase = container_phase::exited;
