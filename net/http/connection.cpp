@@ -9,6 +9,8 @@
 
 #include <openssl/x509.h>
 
+#include <algorithm>
+
 namespace troupe::http {
 
 namespace {
@@ -168,6 +170,7 @@ void connection::refuse_with(int code, std::string_view reason, std::string mess
   }
   r.body = s.to_bytes();
   close_after_ = true;
+  linger_after_ = !parser_.done(); // the client may still be sending
   finish(std::move(r));
 }
 
@@ -178,6 +181,7 @@ void connection::wait_readable(io why) {
     self->waiting_read_ = false;
     if (ec) return self->drop();
     if (self->phase_ == phase::streaming) return self->watch_for_eof();
+    if (self->phase_ == phase::lingering) return self->discard();
     self->turn();
   });
 }
@@ -274,10 +278,35 @@ void connection::flush() {
 void connection::answered() {
   parser_.reset();
   continued_ = false;
-  if (close_after_) return drop();
+  if (close_after_) return linger_after_ ? linger() : drop();
   phase_ = phase::reading;
   deadline_in(limit_of(home_.setup().options.idle_timeout, limits::idle_timeout));
   if (!turning_) turn();
+}
+
+/// Closing a socket with unread bytes resets the connection, and the answer is lost with it.
+void connection::linger() {
+  phase_ = phase::lingering;
+  linger_end_ = steady::now() + limits::linger_timeout;
+  deadline_in(limits::linger_idle_timeout);
+  pending_.clear();
+  sock_.finish_writing();
+  discard();
+}
+
+void connection::discard() {
+  static thread_local std::string room(read_room, '\0');
+  for (int n = 0; n < requests_per_turn_max; ++n) {
+    std::size_t got = 0;
+    const io r = sock_.read(room.data(), room.size(), got);
+    if (r == io::want_read || r == io::want_write) return wait_readable(r);
+    discarded_bytes_ += got;
+    if (r != io::done || discarded_bytes_ > limits::linger_bytes_max) return drop();
+    deadline_ = std::min(steady::now() + limits::linger_idle_timeout, linger_end_);
+  }
+  boost::asio::post(sock_.get_executor(), [self = shared_from_this()] {
+    if (self->phase_ == phase::lingering) self->discard();
+  });
 }
 
 void connection::sweep(steady::time_point now) {

@@ -33,7 +33,7 @@ public:
 
 private:
   friend class chunk_stream;
-  enum class phase { handshake, reading, handling, deferred, writing, streaming, upgraded, closed };
+  enum class phase { handshake, reading, handling, deferred, writing, lingering, streaming, upgraded, closed };
   struct segment {
     std::string own;
     std::shared_ptr<const void> keep;
@@ -48,6 +48,8 @@ private:
   void wait_readable(io why);
   void finish(reply r);
   void answered();
+  void linger();
+  void discard(); // reads what a refused client still sends
   void put(std::string_view head, std::string_view body, const std::shared_ptr<const void>& keep,
            std::string_view tail);
   void enqueue(std::string bytes);
@@ -67,10 +69,11 @@ private:
   request_view view_;
   std::string pending_; // read but not yet parsed: pipelined requests
   phase phase_ = phase::handshake;
-  steady::time_point deadline_;
+  steady::time_point deadline_, linger_end_;
+  std::size_t discarded_bytes_ = 0;
   std::deque<segment> out_;
   std::size_t out_bytes_ = 0;
-  bool close_after_ = false, head_only_ = false, refuse_ = false, continued_ = false;
+  bool close_after_ = false, linger_after_ = false, head_only_ = false, refuse_ = false, continued_ = false;
   bool waiting_write_ = false, waiting_read_ = false, turning_ = false, accepts_gzip_ = false, in_handler_ = false;
   std::shared_ptr<class chunk_stream> stream_;
 };

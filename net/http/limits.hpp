@@ -22,6 +22,11 @@ inline constexpr std::chrono::seconds request_timeout{30};
 inline constexpr std::chrono::seconds idle_timeout{180};
 /// A peer that takes no byte of an answer for this long is cut.
 inline constexpr std::chrono::seconds write_timeout{60};
+/// After a refusal the rest of the request is read and thrown away, so that a client that is still sending sees the
+/// answer instead of a broken connection: at most this much, this long in all, and this long without a byte.
+inline constexpr std::size_t linger_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::chrono::seconds linger_timeout{10};
+inline constexpr std::chrono::seconds linger_idle_timeout{2};
 /// More connections at once: 503 with Retry-After and close.
 inline constexpr std::size_t connections_max = 20000;
 /// Answers from this size on are compressed when the client asks for gzip.

@@ -72,6 +72,15 @@ io socket::write(const char* data, std::size_t size, std::size_t& sent) {
   }
 }
 
+void socket::finish_writing() {
+  if (ssl_ && SSL_is_init_finished(ssl_.get())) {
+    SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+  boost::system::error_code ec;
+  tcp_.shutdown(tcp::socket::shutdown_send, ec);
+}
+
 void socket::close() {
   if (!tcp_.is_open()) return;
   if (ssl_ && SSL_is_init_finished(ssl_.get())) {

@@ -36,6 +36,8 @@ public:
   io handshake();
   io read(char* data, std::size_t room, std::size_t& got);
   io write(const char* data, std::size_t size, std::size_t& sent);
+  /// Tells the peer that nothing more will be sent; reading goes on.
+  void finish_writing();
   /// Sends close_notify when possible and closes the descriptor.
   void close();
 

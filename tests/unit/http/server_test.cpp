@@ -200,6 +200,30 @@ TEST_CASE("a body over 3 MiB is refused with a Status and the connection ends") 
   CHECK(c.at_end());
 }
 
+TEST_CASE("a client that sends all of a body that is too large still reads the refusal") {
+  lab l;
+  https_client c(l.port(), l.anonymous);
+  const std::string body(8 * 1024 * 1024, 'x');
+  CHECK(c.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n"));
+  CHECK(c.send(body));
+  const auto a = c.receive();
+  CHECK(a.code == 413);
+  CHECK(a.body.find("Request entity too large: limit is 3145728") != std::string::npos);
+  CHECK(c.at_end());
+}
+
+TEST_CASE("a refused client that never stops sending is cut after a bounded amount") {
+  lab l;
+  https_client c(l.port(), l.anonymous);
+  c.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+  const std::string part(1024 * 1024, 'x');
+  std::size_t sent = 0;
+  while (sent < 16 * limits::linger_bytes_max && c.send(part))
+    sent += part.size();
+  CHECK(sent >= limits::linger_bytes_max);
+  CHECK(sent < 16 * limits::linger_bytes_max);
+}
+
 TEST_CASE("headers over the limit are refused") {
   lab l;
   https_client c(l.port(), l.anonymous);
