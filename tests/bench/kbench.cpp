@@ -1,22 +1,13 @@
 // kbench: drives an API server with the load that the design page's figures come from, one phase per run.
 // The phases, payloads and quantiles are those of the Go program the peer's figures were measured with; the two are
 // cross-checked in docs/BENCHMARKS.md. One thread and one TLS connection per client, so that the client costs little.
-#include "cli/client/kubeconfig.hpp"
+#include "api/json.hpp"
+#include "tests/bench/bench_connection.hpp"
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <boost/program_options.hpp>
 
 #include <algorithm>
@@ -29,14 +20,13 @@
 #include <vector>
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 namespace po = boost::program_options;
 using troupe::cli::kubeconfig;
 using clock_type = std::chrono::steady_clock;
-template <class T>
-using task = asio::awaitable<T>;
-constexpr auto await = asio::use_awaitable;
+using troupe::bench::answer;
+using troupe::bench::await;
+using troupe::bench::connection;
+using troupe::bench::task;
 
 namespace {
 
@@ -46,79 +36,9 @@ struct settings {
   std::string ns = "kbench", image = "docker.io/troupe/demo:1", deployment = "demo";
 };
 
-struct answer {
-  int code = 0;
-  std::string body;
-};
-
 double ms_since(clock_type::time_point t) {
   return std::chrono::duration<double, std::milli>(clock_type::now() - t).count();
 }
-
-/// One keep-alive TLS connection.
-class connection {
-public:
-  connection(asio::io_context& ioc, asio::ssl::context& tls, const settings& s) : stream_(ioc, tls), s_(s) {}
-
-  task<void> open() {
-    asio::ip::tcp::resolver resolver{co_await asio::this_coro::executor};
-    auto found = co_await resolver.async_resolve(s_.kc.host, s_.kc.port, await);
-    co_await beast::get_lowest_layer(stream_).async_connect(found, await);
-    beast::get_lowest_layer(stream_).socket().set_option(asio::ip::tcp::no_delay(true));
-    co_await stream_.async_handshake(asio::ssl::stream_base::client, await);
-  }
-
-  // By value: an awaitable starts later than the call that made it, when temporaries are gone.
-  task<void> send(std::string_view method, std::string path, std::string_view type, std::string body) {
-    out_.clear();
-    out_.append(method).append(" ").append(path).append(" HTTP/1.1\r\nHost: ").append(s_.kc.host);
-    out_.append("\r\nAccept: application/json\r\n");
-    if (!s_.kc.token.empty()) out_.append("Authorization: Bearer ").append(s_.kc.token).append("\r\n");
-    if (!type.empty()) out_.append("Content-Type: ").append(type).append("\r\n");
-    if (!body.empty() || method != "GET")
-      out_.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
-    out_.append("\r\n").append(body);
-    co_await asio::async_write(stream_, asio::buffer(out_), await);
-  }
-
-  task<answer> call(std::string_view method, std::string path, std::string_view type = {}, std::string body = {}) {
-    co_await send(method, std::move(path), type, std::move(body));
-    http::response_parser<http::string_body> parser;
-    parser.body_limit(boost::none);
-    co_await http::async_read(stream_, buffer_, parser, await);
-    co_return answer{static_cast<int>(parser.get().result_int()), std::move(parser.get().body())};
-  }
-
-  /// Streams lines until `line` returns false or the server ends the answer.
-  // Callers name the awaitable first: GCC 12 destroys lambda temporaries of a co_await expression twice.
-  task<void> lines(std::string path, std::function<bool(std::string_view)> line, std::function<void()> opened) {
-    co_await send("GET", std::move(path), {}, {});
-    http::response_parser<http::buffer_body> parser;
-    parser.body_limit(boost::none);
-    co_await http::async_read_header(stream_, buffer_, parser, await);
-    opened();
-    std::string pending, chunk(64 * 1024, '\0');
-    while (!parser.is_done()) {
-      parser.get().body().data = chunk.data();
-      parser.get().body().size = chunk.size();
-      parser.get().body().more = true;
-      beast::error_code ec;
-      co_await http::async_read_some(stream_, buffer_, parser, asio::redirect_error(await, ec));
-      if (ec && ec != http::error::need_buffer) co_return;
-      pending.append(chunk.data(), chunk.size() - parser.get().body().size);
-      std::size_t from = 0;
-      for (std::size_t nl; (nl = pending.find('\n', from)) != std::string::npos; from = nl + 1)
-        if (!line(std::string_view{pending}.substr(from, nl - from))) co_return;
-      pending.erase(0, from);
-    }
-  }
-
-private:
-  beast::ssl_stream<beast::tcp_stream> stream_;
-  const settings& s_;
-  beast::flat_buffer buffer_;
-  std::string out_;
-};
 
 class bench {
 public:
@@ -129,6 +49,10 @@ public:
       tls_.use_certificate_chain(asio::buffer(s_.kc.cert_pem));
       tls_.use_private_key(asio::buffer(s_.kc.key_pem), asio::ssl::context::pem);
     }
+    // A record costs one read instead of two, and several records may come with it.
+    SSL_CTX_set_read_ahead(tls_.native_handle(), 1);
+    SSL_CTX_set_default_read_buffer_len(tls_.native_handle(), 64 * 1024);
+    SSL_CTX_set_mode(tls_.native_handle(), SSL_MODE_ENABLE_PARTIAL_WRITE);
     base_ = "/api/v1/namespaces/" + s_.ns;
     payload_.assign(static_cast<std::size_t>(s_.size), 'x');
   }
@@ -163,7 +87,7 @@ private:
   }
 
   task<void> make_namespace() {
-    connection c{ioc_, tls_, s_};
+    connection c{ioc_, tls_.native_handle(), s_.kc};
     co_await c.open();
     co_await c.call("POST", "/api/v1/namespaces", "application/json",
                     R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")" + s_.ns + "\"}}");
@@ -175,13 +99,14 @@ private:
   }
 
   task<void> worker(const job& f) {
-    connection c{ioc_, tls_, s_};
+    connection c{ioc_, tls_.native_handle(), s_.kc};
     co_await c.open();
     for (int i; (i = next_++) < count_;) {
       const auto t = clock_type::now();
       auto a = co_await f(c, i);
       latency_[static_cast<std::size_t>(i)] = ms_since(t);
-      if (a.code >= 300 && ++fails_ == 1) first_failure_ = std::to_string(a.code) + " " + a.body.substr(0, 200);
+      if (a.code >= 300 && ++fails_ == 1)
+        first_failure_ = std::to_string(a.code) + " " + std::string(a.body.substr(0, 200));
     }
     if (--working_ == 0 && pool_done_) pool_done_();
   }
@@ -244,13 +169,13 @@ private:
 task<std::string> bench::list_version(connection& c, std::string path) {
   auto a = co_await c.call("GET", path);
   boost::system::error_code ec;
-  auto doc = troupe::json::parse(a.body, ec);
-  if (ec) throw std::runtime_error("list: " + a.body.substr(0, 200));
+  auto doc = troupe::json::parse({a.body.data(), a.body.size()}, ec);
+  if (ec) throw std::runtime_error("list: " + std::string(a.body.substr(0, 200)));
   co_return std::string{troupe::jq::str(doc, {"metadata", "resourceVersion"})};
 }
 
 task<void> bench::watcher(int* open, std::function<void()> all_open) {
-  connection c{ioc_, tls_, s_};
+  connection c{ioc_, tls_.native_handle(), s_.kc};
   co_await c.open();
   const auto rv = co_await list_version(c, base_ + "/configmaps?limit=1");
   int seen = 0;
@@ -258,7 +183,7 @@ task<void> bench::watcher(int* open, std::function<void()> all_open) {
       base_ + "/configmaps?watch=1&timeoutSeconds=600&resourceVersion=" + rv,
       [this, &seen](std::string_view line) {
         constexpr std::string_view mark = "\"name\":\"w-";
-        const auto at = line.find(mark);
+        const auto at = line.substr(0, 256).find(mark); // the name stands near the front
         if (at == std::string_view::npos) return true;
         std::size_t i = 0;
         for (auto p = at + mark.size(); p < line.size() && line[p] >= '0' && line[p] <= '9'; ++p)
@@ -301,7 +226,7 @@ void bench::phase_watch() {
 }
 
 task<void> bench::bound_watch(double* elapsed) {
-  connection c{ioc_, tls_, s_};
+  connection c{ioc_, tls_.native_handle(), s_.kc};
   co_await c.open();
   const auto rv = co_await list_version(c, base_ + "/pods?limit=1");
   std::set<std::string, std::less<>> bound;
@@ -358,11 +283,11 @@ void bench::phase_sched() {
 
 /// One pod after the other: from the POST to the watch event that says Running.
 task<void> bench::podstart_loop(std::vector<double>* latencies) {
-  connection api{ioc_, tls_, s_};
+  connection api{ioc_, tls_.native_handle(), s_.kc};
   co_await api.open();
   for (int i = 0; i < s_.n; ++i) {
     const auto name = "start-" + std::to_string(i);
-    connection watch{ioc_, tls_, s_};
+    connection watch{ioc_, tls_.native_handle(), s_.kc};
     co_await watch.open();
     const auto rv = co_await list_version(watch, base_ + "/pods?limit=1");
     clock_type::time_point begun;
@@ -380,7 +305,7 @@ task<void> bench::podstart_loop(std::vector<double>* latencies) {
           begun = clock_type::now();
           go([](bench& b, connection& c, std::string text) -> task<void> {
             auto a = co_await c.call("POST", b.base_ + "/pods", "application/json", text);
-            if (a.code >= 300) throw std::runtime_error(a.body);
+            if (a.code >= 300) throw std::runtime_error(std::string(a.body));
           }(*this, api, body));
         });
     co_await std::move(stream);
@@ -404,7 +329,7 @@ void bench::phase_podstart() {
 
 /// From the scale command until n pods of the deployment are Running.
 task<void> bench::scale_up(double* elapsed) {
-  connection api{ioc_, tls_, s_}, watch{ioc_, tls_, s_};
+  connection api{ioc_, tls_.native_handle(), s_.kc}, watch{ioc_, tls_.native_handle(), s_.kc};
   co_await api.open();
   co_await watch.open();
   const auto selector = "labelSelector=app%3D" + s_.deployment;
@@ -426,7 +351,7 @@ task<void> bench::scale_up(double* elapsed) {
           auto a = co_await c.call(
               "PATCH", "/apis/apps/v1/namespaces/" + b.s_.ns + "/deployments/" + b.s_.deployment + "/scale",
               "application/merge-patch+json", R"({"spec":{"replicas":)" + std::to_string(b.s_.n) + "}}");
-          if (a.code >= 300) throw std::runtime_error(a.body);
+          if (a.code >= 300) throw std::runtime_error(std::string(a.body));
         }(*this, api));
       });
   co_await std::move(stream);
