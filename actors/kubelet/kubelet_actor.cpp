@@ -108,7 +108,7 @@ public:
   explicit kubelet_state(caf::event_based_actor* self) : self_(self) {}
 
   void open(kubelet_options o) {
-    counters_ = o.env.board->enter(o.node_name + "/kubelet");
+    counters_ = o.env.board->enter("node/kubelet");
     ctx_ = std::make_shared<kubelet_context>();
     ctx_->options = std::move(o);
     auto& opt = ctx_->options;
@@ -368,7 +368,7 @@ public:
 private:
   /// The old entry is still held while the new one is made: that is how the board counts restarts.
   counters_ptr enter(const std::string& child, counters_ptr& slot) {
-    slot = ctx_->options.env.board->enter(ctx_->options.node_name + "/kubelet/" + child);
+    slot = ctx_->options.env.board->enter("node/kubelet/" + child);
     return slot;
   }
 

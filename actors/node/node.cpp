@@ -53,9 +53,13 @@ identity component(std::string user, std::vector<std::string> groups = {}) {
 }
 
 /// Glibc keeps an arena per thread, each of which keeps what it once held; a few shared ones keep the process small.
+/// A list's body is megabytes: mapped and unmapped each time, its page faults cost as much as its encryption. The
+/// raft actor gives back what stays free when it compacts.
 void tune_memory() {
+  constexpr int kept_bytes_max = 16 << 20;
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_MMAP_THRESHOLD, kept_bytes_max);
+  mallopt(M_TRIM_THRESHOLD, kept_bytes_max);
 }
 
 struct live_node final : running_node {
@@ -143,6 +147,7 @@ result<void> live_node::open_keys() {
 result<void> live_node::open_store() {
   raft_options o;
   o.data_dir = layout.node_dir + "/store";
+  o.board = board;
   o.cluster_id = cluster.id;
   auto opened = spawn_raft(*system, o);
   if (!opened) return opened.error();

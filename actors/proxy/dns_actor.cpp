@@ -33,7 +33,7 @@ public:
     env_ = std::move(env);
     options_ = std::move(options);
     log_ = component_log("dns");
-    counters_ = env_.board->enter(env_.node_name + "/dns");
+    counters_ = env_.board->enter("node/dns");
     services_.emplace(env_.state, env_.hub, "services", feed::waker(self_, services_tag));
     slices_.emplace(env_.state, env_.hub, "endpointslices.discovery.k8s.io", feed::waker(self_, slices_tag));
     namespaces_.emplace(env_.state, env_.hub, "namespaces", feed::waker(self_, namespaces_tag));

@@ -59,7 +59,7 @@ public:
   void open(component_env env, proxy_options options) {
     env_ = std::move(env);
     log_ = component_log("proxy");
-    counters_ = env_.board->enter(env_.node_name + "/proxy");
+    counters_ = env_.board->enter("node/proxy");
     recorder_.emplace(self_, env_, "kube-proxy", env_.node_name);
     map_.emplace(env_.node_name);
     worker_ = spawn_proxy_worker(self_, options);
