@@ -65,6 +65,8 @@ struct text_options {
   bool headers = true;
   bool with_namespace = false;  // first column NAMESPACE, from rows[].object.metadata
   std::string_view name_prefix; // `pod/` when several kinds are shown
+  /// Column widths so far, kept by the caller while rows arrive one by one: columns never grow narrower.
+  std::vector<std::size_t>* widths = nullptr;
 };
 /// A Table document as aligned text, as kubectl prints it.
 std::string to_text(const json::value& table, const text_options& o);

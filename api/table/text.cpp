@@ -63,7 +63,8 @@ std::string to_text(const json::value& table, const text_options& o) {
     if (line.size() > name_at) line[name_at].insert(0, o.name_prefix);
     lines.push_back(std::move(line));
   }
-  std::vector<std::size_t> widths;
+  std::vector<std::size_t> own;
+  auto& widths = o.widths ? *o.widths : own;
   for (const auto& l : lines) {
     widths.resize(std::max(widths.size(), l.size()));
     for (std::size_t i = 0; i < l.size(); ++i)

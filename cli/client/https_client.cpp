@@ -153,8 +153,11 @@ result<int> https_client::stream(const http_call& c, const std::function<bool(st
   while (wanted && !parser.is_done()) {
     if (stop_fd >= 0 && impl_->buffer.size() == 0 && SSL_pending(impl_->stream->native_handle()) == 0) {
       pollfd p[2] = {{stop_fd, POLLIN, 0}, {static_cast<int>(lowest.socket().native_handle()), POLLIN, 0}};
-      ::poll(p, 2, -1);
-      if (p[0].revents) break;
+      if (::poll(p, 2, -1) < 0) continue; // a signal: its handler has written to stop_fd
+      if (p[0].revents) {
+        wanted = false;
+        break;
+      }
     }
     parser.get().body().data = chunk.data();
     parser.get().body().size = chunk.size();
@@ -165,7 +168,11 @@ result<int> https_client::stream(const http_call& c, const std::function<bool(st
     if (got) wanted = piece({chunk.data(), got});
     if (ec) break;
   }
+  // A read that a signal cut short counts as a stop when the signal's handler has said so.
+  pollfd stop{stop_fd, POLLIN, 0};
+  if (stop_fd >= 0 && ::poll(&stop, 1, 0) == 1) wanted = false;
   impl_->stream.reset();
+  if (wanted && !parser.is_done()) return impl_->unreachable(ec.message());
   return code;
 }
 

@@ -9,7 +9,8 @@ namespace troupe::cli {
 
 const std::vector<command>& commands() {
   static const std::vector<command> table{
-      {"get", cmd_get, "get RESOURCE [NAME] [-n NS|-A] [-l SELECTOR] [-o wide|yaml|json|name] [-w]", "show objects"},
+      {"get", cmd_get, "get RESOURCE[,RESOURCE…] [NAME…] [-n NS|-A] [-l SELECTOR] [-o wide|yaml|json|name] [-w]",
+       "show objects"},
       {"describe", cmd_describe, "describe RESOURCE NAME [-n NS]", "one object in detail, with its events"},
       {"apply", cmd_apply, "apply -f FILE [-n NS]", "create or update what a manifest says"},
       {"delete", cmd_delete, "delete RESOURCE NAME… | -f FILE [-n NS] [--cascade P] [--grace-period S]",
@@ -44,9 +45,9 @@ bool run_statement(session& s, const word_list& words) {
     std::vector<std::string> known;
     for (const auto& k : commands())
       known.push_back(k.name);
-    auto what = "no command \"" + name + "\"";
-    if (auto near = node::nearest_word(name, known)) what += "; did you mean " + *near + "?";
-    return s.fail(what + " Type help for the list.");
+    const auto near = node::nearest_word(name, known);
+    return s.fail("no command \"" + name + "\"; " +
+                  (near ? "did you mean " + *near + "?" : std::string{"help lists what there is"}));
   }
   return c->run(s, {words.begin() + 1, words.end()});
 }
@@ -63,7 +64,7 @@ bool cmd_use(session& s, const word_list& words) {
 bool cmd_help(session& s, const word_list& words) {
   if (!words.empty()) {
     const auto* c = find_command(words[0]);
-    if (!c) return s.fail("no command \"" + words[0] + "\"");
+    if (!c) return s.fail("no command \"" + words[0] + "\"; help lists what there is");
     s.out << c->usage << "\n  " << c->help << "\n";
     return true;
   }

@@ -29,10 +29,13 @@ void on_interrupt(int) {
   }
 }
 
-void drain_interrupts() {
+/// True when Ctrl-C was pressed since the last call.
+bool drain_interrupts() {
   char bytes[64];
-  while (::read(interrupt_pipe[0], bytes, sizeof bytes) > 0) {
-  }
+  bool any = false;
+  while (::read(interrupt_pipe[0], bytes, sizeof bytes) > 0)
+    any = true;
+  return any;
 }
 
 char* next_candidate(const char* text, int state) {
@@ -110,7 +113,9 @@ int run_console(session& s) {
   live = &s;
   if (::pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return 1;
   s.stop_fd = interrupt_pipe[0];
-  std::signal(SIGINT, on_interrupt);
+  struct sigaction interrupt {}; // without SA_RESTART: a blocked read must notice
+  interrupt.sa_handler = on_interrupt;
+  ::sigaction(SIGINT, &interrupt, nullptr);
   rl_readline_name = const_cast<char*>("actor-shell");
   rl_attempted_completion_function = complete;
   using_history();
@@ -122,6 +127,10 @@ int run_console(session& s) {
   while (!s.quit) {
     const auto prompt = s.ns + "> ";
     char* line = ::readline(prompt.c_str());
+    if (!line && drain_interrupts()) { // Ctrl-C drops the line, not the console
+      s.out << "\n";
+      continue;
+    }
     if (!line) {
       s.out << "\n";
       break;
@@ -138,7 +147,9 @@ int run_console(session& s) {
     }
     for (const auto& words : *statements) {
       run_statement(s, words);
-      drain_interrupts();
+      if (!drain_interrupts()) continue;
+      s.out << "\n"; // the terminal shows ^C: the prompt begins a line of its own
+      break;
     }
     s.out.flush();
   }

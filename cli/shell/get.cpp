@@ -2,7 +2,9 @@
 #include "api/table/table.hpp"
 #include "cli/shell/session.hpp"
 
+#include <algorithm>
 #include <ostream>
+#include <sstream>
 
 namespace troupe::cli {
 
@@ -60,19 +62,20 @@ std::optional<std::string> print_table(session& s, const std::string& target, co
     s.fail("the server's answer is no JSON: " + ec.message());
     return std::nullopt;
   }
-  if (jq::arr(doc, {"rows"}).empty()) {
-    s.out << "no " << what << " found" << (o.with_namespace || s.ns.empty() ? "" : " in namespace " + s.ns) << "\n";
-  } else {
+  if (!jq::arr(doc, {"rows"}).empty()) {
     s.out << table::to_text(doc, o);
+  } else if (!what.empty()) {
+    s.out << what << "\n";
   }
   s.out.flush();
   return std::string{jq::str(doc, {"metadata", "resourceVersion"}, "0")};
 }
 
-bool follow(session& s, const std::string& target, table::text_options o) {
+bool follow(session& s, const std::string& target, table::text_options o, bool columns_shown) {
   std::string pending;
-  o.headers = false;
+  o.headers = !columns_shown;
   json::value columns;
+  bool ok = true;
   auto piece = [&](std::string_view bytes) {
     pending += bytes;
     for (std::size_t nl; (nl = pending.find('\n')) != std::string::npos; pending.erase(0, nl + 1)) {
@@ -81,20 +84,124 @@ bool follow(session& s, const std::string& target, table::text_options o) {
       if (ec) return false;
       auto* table = jq::find(event, {"object"});
       if (!table) continue;
-      if (jq::str(*table, {"kind"}) == "Status") return s.fail(std::string{jq::str(*table, {"message"})});
+      if (jq::str(*table, {"kind"}) == "Status") return ok = s.fail(std::string{jq::str(*table, {"message"})});
       if (const auto* c = jq::find(*table, {"columnDefinitions"}); c && c->is_array() && !c->get_array().empty())
         columns = *c;
       else
         table->as_object()["columnDefinitions"] = columns;
       if (jq::str(event, {"type"}) == "BOOKMARK") continue;
       s.out << table::to_text(*table, o);
+      o.headers = false;
     }
     s.out.flush();
     return true;
   };
   auto code = s.client.stream(
       {.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}}, piece, s.stop_fd);
-  return code ? *code < 400 : s.fail(code.error().message);
+  if (!code) return s.fail(code.error().message);
+  return *code < 400 ? ok : s.fail(explain({*code, {}, pending}));
+}
+
+/// What one `get` asks for, resolved.
+struct wanted {
+  std::vector<const schema::resource*> resources;
+  std::vector<std::string> names; // empty: all
+};
+
+/// `pods`, `pods,svc`, `all`; empty when a name is unknown (told).
+std::vector<const schema::resource*> resources_of(session& s, const std::string& word) {
+  std::vector<const schema::resource*> out;
+  if (word == "all") {
+    for (const auto& r : schema::registry::get().resources())
+      if (std::find(r.categories.begin(), r.categories.end(), "all") != r.categories.end())
+        if (const auto* preferred = schema::registry::get().find_by_name(r.plural); preferred == &r) out.push_back(&r);
+    return out;
+  }
+  std::istringstream words(word);
+  for (std::string name; std::getline(words, name, ',');) {
+    const auto* r = s.resource(name);
+    if (!r) return {};
+    out.push_back(r);
+  }
+  return out;
+}
+
+std::optional<wanted> wanted_of(session& s, const parsed_words& p) {
+  if (p.operands.empty()) {
+    s.fail("get what? For example: get pods");
+    return std::nullopt;
+  }
+  auto what = p.operands[0];
+  wanted w;
+  w.names.assign(p.operands.begin() + 1, p.operands.end());
+  if (const auto slash = what.find('/'); slash != std::string::npos) {
+    w.names.insert(w.names.begin(), what.substr(slash + 1));
+    what.resize(slash);
+  }
+  w.resources = resources_of(s, what);
+  if (w.resources.empty()) return std::nullopt;
+  for (const auto* r : w.resources)
+    if (!r->allows(w.names.empty() ? "list" : "get")) {
+      s.fail(r->plural + (w.names.empty() ? " cannot be listed" : " cannot be read"));
+      return std::nullopt;
+    }
+  return w;
+}
+
+/// Several kinds: a table each, names with their kind in front, a blank line between.
+bool print_kinds(session& s, const wanted& w, const parsed_words& p, const std::string& ns) {
+  bool ok = true, first = true;
+  for (const auto* r : w.resources) {
+    table::text_options o;
+    o.wide = p.get("output") == "wide";
+    o.with_namespace = p.has("all-namespaces") && r->namespaced;
+    const auto prefix = r->group.empty() ? r->singular + "/" : r->singular + "." + r->group + "/";
+    o.name_prefix = prefix;
+    auto answer = s.ask({.method = "GET",
+                         .target = path_of(*r, ns) + query_of(p),
+                         .content_type = {},
+                         .accept = table_accept,
+                         .body = {}});
+    if (!answer) {
+      ok = false;
+      continue;
+    }
+    boost::system::error_code ec;
+    const auto doc = json::parse(answer->body, ec);
+    if (ec || jq::arr(doc, {"rows"}).empty()) continue;
+    s.out << (first ? "" : "\n") << table::to_text(doc, o);
+    first = false;
+  }
+  if (ok && first) s.out << "nothing found" << (ns.empty() ? "" : " in namespace " + ns) << "\n";
+  return ok;
+}
+
+/// One kind as a table; with names, their rows under one heading; followed when -w was given.
+bool print_kind(session& s, const schema::resource& r, const wanted& w, const parsed_words& p, const std::string& ns) {
+  std::vector<std::size_t> widths;
+  table::text_options o;
+  o.wide = p.get("output") == "wide";
+  o.with_namespace = ns.empty() && r.namespaced;
+  o.widths = &widths;
+  if (w.names.empty()) {
+    const bool watch = p.has("watch");
+    const auto none = "no " + r.plural + " found" + (ns.empty() || !r.namespaced ? "" : " in namespace " + ns);
+    auto rv = print_table(s, path_of(r, ns) + query_of(p), o, watch ? std::string{} : none);
+    if (!rv || !watch) return rv.has_value();
+    auto q = query_of(p);
+    q += q.empty() ? "?" : "&";
+    return follow(s, path_of(r, ns) + q + "watch=true&resourceVersion=" + *rv, o, !widths.empty());
+  }
+  bool ok = true;
+  std::string rv;
+  for (const auto& name : w.names) {
+    auto got = print_table(s, path_of(r, ns, name), o, {});
+    ok = got && ok;
+    if (got) o.headers = false, rv = *got;
+  }
+  if (!ok || !p.has("watch")) return ok;
+  const auto only = "?fieldSelector=" + url_encode("metadata.name=" + w.names.front());
+  return follow(s, path_of(r, ns) + only + "&watch=true&resourceVersion=" + rv, o, true);
 }
 
 } // namespace
@@ -107,32 +214,30 @@ bool cmd_get(session& s, const word_list& words) {
                            {'o', "output", true},
                            {'w', "watch", false}});
   if (!p) return false;
-  if (p->operands.empty()) return s.fail("get what? For example: get pods");
-  auto what = p->operands[0];
-  std::string name = p->operands.size() > 1 ? p->operands[1] : "";
-  if (const auto slash = what.find('/'); slash != std::string::npos) {
-    name = what.substr(slash + 1);
-    what.resize(slash);
-  }
-  const auto* r = s.resource(what);
-  if (!r || !known_output(s, p->get("output"))) return false;
-  if (!r->allows(name.empty() ? "list" : "get")) return s.fail(r->plural + " cannot be listed");
-
-  const bool all = p->has("all-namespaces");
-  const auto ns = all ? std::string{} : p->get("namespace", s.ns);
+  auto w = wanted_of(s, *p);
   const auto output = p->get("output");
-  const auto target = path_of(*r, ns, name) + query_of(*p);
-  if (!output.empty() && output != "wide") return print_objects(s, *r, target, output);
-
-  table::text_options o;
-  o.wide = output == "wide";
-  o.with_namespace = all && r->namespaced;
-  auto rv = print_table(s, target, o, r->plural);
-  if (!rv || !p->has("watch")) return rv.has_value();
-  auto watch_query = query_of(*p);
-  if (!name.empty()) watch_query += (watch_query.empty() ? "?" : "&") + ("fieldSelector=metadata.name%3D" + name);
-  watch_query += watch_query.empty() ? "?" : "&";
-  return follow(s, path_of(*r, ns) + watch_query + "watch=true&resourceVersion=" + *rv, o);
+  if (!w || !known_output(s, output)) return false;
+  const bool selects = p->has("selector") || p->has("field-selector");
+  if (!w->names.empty() && (selects || p->has("all-namespaces")))
+    return s.fail("names and a selector or -A do not go together");
+  if (p->has("watch") && (w->resources.size() > 1 || w->names.size() > 1))
+    return s.fail("-w follows one kind, or one object");
+  const auto ns = p->has("all-namespaces") ? std::string{} : p->get("namespace", s.ns);
+  if (!output.empty() && output != "wide") {
+    if (p->has("watch")) return s.fail("-w shows tables: leave out -o " + output);
+    bool ok = true;
+    for (const auto* r : w->resources) {
+      if (w->names.empty()) ok = print_objects(s, *r, path_of(*r, ns) + query_of(*p), output) && ok;
+      for (const auto& name : w->names)
+        ok = print_objects(s, *r, path_of(*r, ns, name), output) && ok;
+    }
+    return ok;
+  }
+  if (w->resources.size() > 1 && w->names.empty()) return print_kinds(s, *w, *p, ns);
+  bool ok = true;
+  for (const auto* r : w->resources)
+    ok = print_kind(s, *r, *w, *p, ns) && ok;
+  return ok;
 }
 
 } // namespace troupe::cli

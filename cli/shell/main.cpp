@@ -17,7 +17,8 @@ namespace po = boost::program_options;
 using namespace troupe;
 
 struct shell_options {
-  std::string data_dir, kubeconfig, commands, script;
+  std::string data_dir, kubeconfig, script;
+  std::optional<std::string> commands; // -c '' runs nothing, rather than ask for input
 };
 
 std::optional<int> parse(int argc, char** argv, shell_options& out) {
@@ -25,7 +26,7 @@ std::optional<int> parse(int argc, char** argv, shell_options& out) {
       "usage: actor-shell [--data-dir DIR | --kubeconfig FILE] [-c 'COMMAND; …'] [SCRIPT.ash]\noptions");
   desc.add_options()("data-dir", po::value(&out.data_dir), "data dir of a node on this machine")(
       "kubeconfig", po::value(&out.kubeconfig), "kubeconfig of a cluster anywhere")(
-      "command,c", po::value(&out.commands), "run these commands and leave")("script", po::value(&out.script),
+      "command,c", po::value<std::string>(), "run these commands and leave")("script", po::value(&out.script),
                                                                              "file of commands")("help,h", "this text");
   po::positional_options_description positional;
   positional.add("script", 1);
@@ -37,6 +38,7 @@ std::optional<int> parse(int argc, char** argv, shell_options& out) {
       return 0;
     }
     po::notify(vm);
+    if (vm.count("command")) out.commands = vm["command"].as<std::string>();
   } catch (const po::error& e) {
     std::cerr << "actor-shell: " << e.what() << "; see actor-shell --help\n";
     return 2;
@@ -48,7 +50,7 @@ std::optional<int> parse(int argc, char** argv, shell_options& out) {
   return std::nullopt;
 }
 
-/// Runs statements until one fails; the exit status says whether all succeeded.
+/// Runs every statement, also after one that failed; the exit status says whether all succeeded.
 int run_text(cli::session& s, const std::string& text) {
   auto statements = cli::split_statements(text);
   if (!statements) {
@@ -78,7 +80,7 @@ int main(int argc, char** argv) {
   }
   cli::https_client client{*config};
   cli::session s{client, std::cout, std::cerr};
-  if (!o.commands.empty()) return run_text(s, o.commands);
+  if (o.commands) return run_text(s, *o.commands);
   if (!o.script.empty()) {
     std::ifstream in(o.script);
     if (!in) {
