@@ -7,6 +7,7 @@
 #include <caf/event_based_actor.hpp>
 
 #include <charconv>
+#include <optional>
 
 namespace troupe::apiserver {
 
@@ -108,6 +109,13 @@ bool offers(std::string_view list, std::string_view wanted) {
   return false;
 }
 
+/// kubectl falls back to this when its WebSocket was refused, and shows the user this answer only.
+bool asks_spdy(const http::request_view& v) {
+  const auto wanted = v.header("upgrade");
+  return wanted.size() >= 4 && (wanted[0] | 32) == 's' && (wanted[1] | 32) == 'p' && (wanted[2] | 32) == 'd' &&
+         (wanted[3] | 32) == 'y';
+}
+
 /// Which protocol the upgrade speaks, or what to tell a client that offers none of ours.
 result<std::string> choose_protocol(const http::request_view& v, const request& r) {
   if (!v.upgrade_websocket) {
@@ -126,6 +134,16 @@ result<std::string> choose_protocol(const http::request_view& v, const request& 
 }
 
 using opened_fn = std::function<void(stream_opened_ptr)>;
+
+/// Looks whether a stream to the container would open, by one that changes nothing: no input, no new process.
+open_stream harmless(open_stream o) {
+  o.what = open_stream::kind::attach;
+  o.command.clear();
+  o.in = false;
+  o.out = true;
+  o.err = o.tty = false;
+  return o;
+}
 
 /// Asks the node's kubelet for a stream; `done` is called once, from an actor's thread.
 void ask_node(caf::actor_system& sys, kubelet_actor door, open_stream o, std::string node, opened_fn done) {
@@ -181,10 +199,15 @@ void stream_call(caf::actor_system& sys, services_ptr s, const http::request_vie
     return send_status(x, errors::bad_request("pod " + r.name + " does not have a host assigned"));
   }
   std::string protocol;
+  std::optional<status> unspoken; // told only when nothing else stands in the way of the stream
   if (!log) {
     auto chosen = choose_protocol(v, r);
-    if (!chosen) return send_status(x, chosen.error());
-    protocol = *chosen;
+    if (chosen)
+      protocol = *chosen;
+    else if (asks_spdy(v) && options->what != open_stream::kind::port_forward)
+      unspoken = chosen.error();
+    else
+      return send_status(x, chosen.error());
   }
   auto door = s->options.nodes ? s->options.nodes->find(node) : std::nullopt;
   if (!door) return send_status(x, errors::unavailable("the kubelet of node " + node + " is not connected"));
@@ -192,6 +215,12 @@ void stream_call(caf::actor_system& sys, services_ptr s, const http::request_vie
   if (options->what == open_stream::kind::port_forward)
     return forward_ports(sys, *door, node, *options, r, x, protocol);
   auto later = x.defer_any();
+  if (unspoken) {
+    return ask_node(sys, *door, harmless(std::move(*options)), node, [later, why = *unspoken](stream_opened_ptr got) {
+      if (got->stream) got->stream->close();
+      later([got, why](http::exchange& ex) { send_status(ex, got->error ? *got->error : why); });
+    });
+  }
   const auto shape = *options;
   ask_node(sys, *door, std::move(*options), node, [later, log, protocol, shape](stream_opened_ptr got) {
     later([got, log, protocol, shape](http::exchange& ex) {

@@ -339,6 +339,11 @@ TEST_CASE("logs, exec and their refusals go through the node's kubelet") {
   CHECK(c.call("GET", pods + "/none/log").code == 404);
   CHECK(c.call("POST", pods + "/p/exec?command=sh&stdout=1").body.find("WebSocket") != std::string::npos);
   CHECK(c.call("GET", pods + "/p/proxy/x").code == 501);
+  // A client that falls back to SPDY is told what is wrong with the pod first.
+  const std::vector<std::pair<std::string, std::string>> spdy{{"Connection", "Upgrade"}, {"Upgrade", "SPDY/3.1"}};
+  CHECK(c.call("POST", pods + "/two/exec?command=sh&stdout=1&container=broken", {}, spdy)
+            .body.find("container is waiting to start") != std::string::npos);
+  CHECK(c.call("POST", pods + "/p/exec?command=sh&stdout=1", {}, spdy).body.find("not SPDY") != std::string::npos);
 
   https_client w(k.api->port, k.admin);
   w.send(
