@@ -53,6 +53,7 @@ result<write_plan> finish_create(const write_env& e, json::value obj, std::vecto
   ctx.now = e.now;
   ctx.random = &e.random;
   ctx.user = e.req.who.user;
+  ctx.who = &e.req.who;
   for (int tries = 0;; ++tries) {
     if (generated && tries > 0) jq::erase(obj, {"metadata", "name"});
     if (auto r = kinds::prepare_create(stored, obj, ctx); !r) return r.error();

@@ -58,6 +58,7 @@ result<write_plan> finish_update(const write_env& e, const store::object_ptr& wa
   ctx.now = e.now;
   ctx.random = &e.random;
   ctx.user = e.req.who.user;
+  ctx.who = &e.req.who;
   if (auto r = kinds::prepare_update(stored, obj, old, e.req.subresource, ctx); !r) return r.error();
   write_plan p;
   p.warnings = std::move(warnings);

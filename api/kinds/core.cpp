@@ -10,11 +10,28 @@ namespace troupe::kinds {
 
 namespace {
 
+/// A gated pod says so from its first moment: the scheduler never looks at it.
+json::object gated_condition() {
+  json::object c;
+  c["type"] = "PodScheduled";
+  c["status"] = "False";
+  c["lastProbeTime"] = nullptr;
+  c["lastTransitionTime"] = nullptr;
+  c["reason"] = "SchedulingGated";
+  c["message"] = "Scheduling is blocked due to non-empty scheduling gates";
+  return c;
+}
+
 void pod_on_create(json::value& obj, const write_context&) {
   if (auto* spec = jq::find(obj, {"spec"})) mirror_service_account(*spec);
   json::object status;
   status["phase"] = "Pending";
   status["qosClass"] = pod_qos_class(obj);
+  if (!jq::arr(obj, {"spec", "schedulingGates"}).empty()) {
+    json::array conditions;
+    conditions.push_back(gated_condition());
+    status["conditions"] = std::move(conditions);
+  }
   obj.as_object()["status"] = std::move(status);
 }
 

@@ -231,3 +231,38 @@ TEST_CASE("both versions of a kind show one object") {
   CHECK(other.at({"note"}) == "M");
   CHECK(other.at({"regarding", "kind"}) == "Pod");
 }
+
+TEST_CASE("a signing request records who asks, whatever it says itself") {
+  api_lab l;
+  identity who;
+  who.user = "jane";
+  who.uid = "u-1";
+  who.groups = {"system:masters", "system:authenticated"};
+  who.extra["scopes"] = {"a", "b"};
+  l.as(who);
+  const std::string csrs = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const auto made = l.post(
+      csrs,
+      R"({"metadata":{"name":"c"},"spec":{"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIV01INENBUUF3SERFYU1CZ0dBMVVFQXd3UmMzbHpkR1Z0T2==","signerName":"example.com/s","usages":["client auth"],"username":"forged","groups":["forged"]}})");
+  INFO(made.message());
+  REQUIRE(made.code == 201);
+  CHECK(made.at({"spec", "username"}) == "jane");
+  CHECK(made.at({"spec", "uid"}) == "u-1");
+  CHECK(jq::arr(made.body, {"spec", "groups"}).size() == 2);
+  CHECK(jq::arr(made.body, {"spec", "extra", "scopes"}).size() == 2);
+}
+
+TEST_CASE("a gated pod says so from its first moment") {
+  api_lab l;
+  l.post("/api/v1/namespaces/default/serviceaccounts", R"({"metadata":{"name":"default"}})");
+  const auto p = l.post(
+      pods,
+      R"({"metadata":{"name":"g"},"spec":{"schedulingGates":[{"name":"x.io/y"}],"containers":[{"name":"c","image":"x"}]}})");
+  REQUIRE(p.code == 201);
+  const auto& conditions = jq::arr(p.body, {"status", "conditions"});
+  REQUIRE(conditions.size() == 1);
+  CHECK(jq::str(conditions[0], {"type"}) == "PodScheduled");
+  CHECK(jq::str(conditions[0], {"status"}) == "False");
+  CHECK(jq::str(conditions[0], {"reason"}) == "SchedulingGated");
+  CHECK(jq::str(conditions[0], {"message"}) == "Scheduling is blocked due to non-empty scheduling gates");
+}
