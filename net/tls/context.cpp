@@ -46,6 +46,10 @@ result<ctx_ptr> server_side(const std::string& ca_pem, const key_pair& serving) 
   if (!ctx) return errors::internal("cannot make a TLS context: " + detail::last_error());
   if (auto r = use_pair(ctx.get(), serving); !r) return r.error();
   if (auto r = trust(ctx.get(), ca_pem); !r) return r.error();
+  // The order of Go's servers: 128 bits first where there is AES hardware; a third cheaper per byte than 256.
+  SSL_CTX_set_ciphersuites(ctx.get(), "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+  // Header and body of a record in one read; whoever waits for a socket has read until it said so.
+  SSL_CTX_set_read_ahead(ctx.get(), 1);
   SSL_CTX_set_verify(ctx.get(), SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, nullptr);
   static const unsigned char session_scope[] = "troupe-api";
   SSL_CTX_set_session_id_context(ctx.get(), session_scope, sizeof session_scope - 1);
