@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <malloc.h>
 
 namespace troupe {
 
@@ -250,8 +251,9 @@ void raft_state::on_maintain() {
       for (;;) {
         auto more = disk->compact(target);
         if (!more) spdlog::error("raft: {}", more.error().message);
-        if (!more || !*more) return;
+        if (!more || !*more) break;
       }
+      ::malloc_trim(0); // old versions lay between live ones: glibc keeps their pages until told
     });
   }
   if (machine_->rev() > disk_->horizon() || !unsaved_.empty()) arm_maintenance();
