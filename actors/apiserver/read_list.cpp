@@ -1,4 +1,5 @@
 #include "actors/apiserver/conversion.hpp"
+#include "actors/apiserver/past_view.hpp"
 #include "actors/apiserver/read.hpp"
 #include "actors/apiserver/selection.hpp"
 #include "api/table/table.hpp"
@@ -42,18 +43,28 @@ struct list_plan {
   store::view_ptr state;
   std::size_t limit = 0;
   page_token from;
-  bool pin = false;
+  bool past = false; // `state` is this request's own
 };
 
 status list_invalid(const char* path, const char* what) {
   return errors::invalid("ListOptions", "meta.k8s.io", "", {field::forbidden(path, what)});
 }
 
+/// Sets the state of exactly that revision: the newest, one kept for pages, or one made from the history.
+result<void> state_at(const read_env& e, store::revision rev, list_plan& p) {
+  if (rev == e.state->rev()) return {};
+  if ((p.state = e.s.pins->find(rev, std::chrono::steady_clock::now()))) return {};
+  auto then = view_at(*e.s.options.hub, e.state, e.t.stored->store_key, rev);
+  if (!then) return then.error();
+  p.state = std::move(*then);
+  p.past = true;
+  return {};
+}
+
 /// Which snapshot answers, by the rules of resourceVersion, resourceVersionMatch and continue.
 result<list_plan> choose_state(const read_env& e) {
   list_plan p;
   p.state = e.state;
-  const auto now = std::chrono::steady_clock::now();
   const auto rv = e.req.param("resourceVersion"), match = e.req.param("resourceVersionMatch");
   const auto token = e.req.param("continue");
   if (const auto text = e.req.param("limit"); !text.empty()) {
@@ -80,8 +91,9 @@ result<list_plan> choose_state(const read_env& e) {
     if (!t) return t.error();
     p.from = *t;
     if (p.from.rev == 0) return p;
-    p.state = p.from.rev == e.state->rev() ? e.state : e.s.pins->find(p.from.rev, now);
-    if (!p.state) {
+    if (p.from.rev > e.state->rev()) return too_new(p.from.rev, e.state->rev());
+    if (auto found = state_at(e, p.from.rev, p); !found) {
+      if (found.error().code != 410) return found.error();
       auto s = errors::expired(
           "The provided continue parameter is too old to display a consistent list result. You can start a new list "
           "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
@@ -103,10 +115,8 @@ result<list_plan> choose_state(const read_env& e) {
   }
   if (*asked > e.state->rev()) return too_new(*asked, e.state->rev());
   const bool exact = match == "Exact" || (match.empty() && p.limit > 0);
-  if (exact && *asked != e.state->rev()) {
-    p.state = e.s.pins->find(*asked, now);
-    if (!p.state) return errors::expired("The resourceVersion for the provided list is too old.");
-  }
+  if (exact)
+    if (auto found = state_at(e, *asked, p); !found) return found.error();
   return p;
 }
 
@@ -196,7 +206,7 @@ result<response> read_list(const read_env& e) {
   if (p.more) {
     m.continue_token = p.next.encode();
     m.remaining = p.remaining;
-    e.s.pins->pin(plan->state, std::chrono::steady_clock::now());
+    if (!plan->past) e.s.pins->pin(plan->state, std::chrono::steady_clock::now());
   }
   response r;
   if (form->yaml) r.content_type = "application/yaml";

@@ -91,6 +91,9 @@ TEST_CASE("a token whose snapshot is gone is 410 with a token to go on") {
   make(l, 0);
   l.services().pins = std::make_shared<apiserver::view_pins>();
   l.post(maps, R"({"metadata":{"name":"z"}})");
+  auto forgetful = std::make_shared<store::watch_window>();
+  forgetful->start(l.view()->rev(), l.view()->rev());
+  l.services().options.hub = forgetful;
   auto gone = l.get(maps + "?limit=1&continue=" + std::string(first.at({"metadata", "continue"})));
   CHECK(gone.code == 410);
   CHECK(gone.reason() == "Expired");
@@ -111,9 +114,43 @@ TEST_CASE("resourceVersion and its match are obeyed") {
         "Timeout: Too large resource version: " + std::to_string(rev + 1) + ", current: " + std::to_string(rev));
   CHECK(l.get(maps + "?resourceVersionMatch=Exact").code == 422);
   CHECK(l.get(maps + "?resourceVersion=0&resourceVersionMatch=Exact").code == 422);
-  CHECK(l.get(maps + "?resourceVersion=1&resourceVersionMatch=Exact").code == 410);
   CHECK(l.get(maps + "?resourceVersion=1&resourceVersionMatch=NotOlderThan").code == 200);
   CHECK(l.get(maps + "?sendInitialEvents=true").code == 422);
+}
+
+TEST_CASE("a list at an earlier revision shows what was there then") {
+  api_lab l;
+  make(l, 4);
+  const auto rev = std::to_string(l.view()->rev());
+  const auto was = l.get(maps);
+  l.remove(maps + "/m1");
+  l.post(maps, R"({"metadata":{"name":"m11"}})");
+  l.merge(maps + "/m2", R"({"data":{"k":"v"}})");
+  l.merge(maps + "/m2", R"({"data":{"k":"w"}})");
+  l.remove(maps + "/m11");
+  const auto then = l.get(maps + "?resourceVersionMatch=Exact&resourceVersion=" + rev);
+  CHECK(then.code == 200);
+  CHECK(then.body == was.body);
+  const auto page = l.get(maps + "?limit=2&resourceVersion=" + rev);
+  CHECK(names_of(page) == std::vector<std::string>{"m0", "m1"});
+  CHECK(jq::num(page.body, {"metadata", "remainingItemCount"}) == 2);
+  const auto rest = l.get(maps + "?continue=" + std::string(page.at({"metadata", "continue"})));
+  CHECK(names_of(rest) == std::vector<std::string>{"m2", "m3"});
+  CHECK(rest.at({"metadata", "resourceVersion"}) == rev);
+  CHECK(names_of(l.get(
+            "/api/v1/configmaps?fieldSelector=metadata.name%3Dm1&resourceVersionMatch=Exact&resourceVersion=" + rev)) ==
+        std::vector<std::string>{"m1"});
+}
+
+TEST_CASE("a revision the history has forgotten is 410") {
+  api_lab l;
+  make(l, 2);
+  auto forgetful = std::make_shared<store::watch_window>();
+  forgetful->start(l.view()->rev(), l.view()->rev());
+  l.services().options.hub = forgetful;
+  const auto gone = l.get(maps + "?resourceVersion=1&resourceVersionMatch=Exact");
+  CHECK(gone.code == 410);
+  CHECK(gone.reason() == "Expired");
 }
 
 TEST_CASE("tables and partial metadata are made when asked for") {
