@@ -46,7 +46,11 @@ result<bool> read_dry_run(const request& r) {
   const auto text = r.param("dryRun");
   if (text.empty()) return false;
   if (text == "All") return true;
-  return errors::invalid("CreateOptions", "meta.k8s.io", "",
+  const char* kind = r.what == verb::update   ? "UpdateOptions"
+                     : r.what == verb::patch  ? "PatchOptions"
+                     : r.what == verb::create ? "CreateOptions"
+                                              : "DeleteOptions";
+  return errors::invalid(kind, "meta.k8s.io", "",
                          {field::not_supported("dryRun", json::value(std::string(text)), {"All"})});
 }
 

@@ -118,6 +118,11 @@ bool asks_spdy(const http::request_view& v) {
 
 /// Which protocol the upgrade speaks, or what to tell a client that offers none of ours.
 result<std::string> choose_protocol(const http::request_view& v, const request& r) {
+  if (!v.upgrade_websocket && r.subresource == "portforward")
+    return errors::bad_request(
+        "kubectl port-forward needs SPDY, which this server does not speak yet; it forwards over "
+        "WebSocket with v4.channel.k8s.io and the ports in the query. A Service of type NodePort, "
+        "or kubectl exec, reaches the pod meanwhile");
   if (!v.upgrade_websocket) {
     auto s = errors::bad_request(
         "this server speaks WebSocket (v5.channel.k8s.io, v4.channel.k8s.io) for " + r.subresource +

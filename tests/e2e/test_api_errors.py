@@ -126,6 +126,52 @@ class ApiErrors(Case):
                                    content_type="application/merge-patch+json")
         self.assertEqual((code, doc["data"]), (200, {"b": "2"}))
 
+    def test_media_types(self):
+        doc = self.expect(406, "NotAcceptable", "GET", CM, headers={"Accept": "text/html"})
+        self.assertIn("only the following media types are accepted: application/json", doc["message"])
+        code, _, headers = self.c.call("GET", CM + "/kube-root-ca.crt", headers={"Accept": "*/*"})
+        self.assertEqual((code, headers["Content-Type"]), (200, "application/json"))
+        code, _, headers = self.c.call("GET", CM, headers={"Accept": "application/yaml"})
+        self.assertEqual((code, headers["Content-Type"]), (200, "application/yaml"))
+        doc = self.expect(415, "UnsupportedMediaType", "POST", CM, "x", content_type="text/plain")
+        self.assertTrue(doc["message"].startswith("the body of the request was in an unknown format"), doc)
+
+    def test_a_large_body_is_refused_however_much_the_client_sends(self):
+        doc = self.expect(413, "RequestEntityTooLarge", "POST", CM, "x" * 9000000)
+        self.assertEqual(doc["message"], "Request entity too large: limit is 3145728")
+
+    def test_options_out_of_form(self):
+        for method, path, kind in (("POST", CM, "CreateOptions"), ("PUT", CM + "/a", "UpdateOptions"),
+                                   ("PATCH", CM + "/a", "PatchOptions"), ("DELETE", CM + "/a", "DeleteOptions")):
+            body = None if method == "DELETE" else cm("a")
+            doc = self.expect(422, "Invalid", method, path + "?dryRun=Some", body,
+                              content_type="application/merge-patch+json" if method == "PATCH" else "application/json")
+            self.assertEqual(doc["details"]["kind"], kind)
+        self.expect(422, "Invalid", "POST", CM + "?fieldValidation=Some", cm("a"))
+        self.assertEqual(self.c.call("POST", CM + "?dryRun=All", cm("dry"))[0], 201)
+        self.expect(404, "NotFound", "GET", CM + "/dry")
+
+    def test_deletes(self):
+        self.c.call("POST", CM, cm("gone"))
+        self.expect(409, "Conflict", "DELETE", CM + "/gone", {"preconditions": {"uid": "other"}})
+        self.expect(422, "Invalid", "DELETE", CM + "/gone", {"propagationPolicy": "Some"})
+        self.expect(422, "Invalid", "DELETE", CM + "/gone", {"propagationPolicy": "Orphan", "orphanDependents": True})
+        self.expect(400, "BadRequest", "DELETE", CM + "/gone", "{{")
+        code, doc, _ = self.c.call("DELETE", CM + "/gone")
+        self.assertEqual((code, doc["status"], doc["details"]["name"]), (200, "Success", "gone"))
+        self.expect(404, "NotFound", "DELETE", CM + "/gone")
+        self.expect(403, "Forbidden", "DELETE", "/api/v1/namespaces/kube-system")
+
+    def test_earlier_revisions(self):
+        self.c.call("POST", CM, cm("past-1", data={"a": "1"}))
+        rev = self.c.call("GET", CM)[1]["metadata"]["resourceVersion"]
+        was = self.c.call("GET", CM)[1]
+        self.c.call("POST", CM, cm("past-2"))
+        self.c.call("DELETE", CM + "/past-1")
+        code, doc, _ = self.c.call("GET", CM + "?resourceVersionMatch=Exact&resourceVersion=" + rev)
+        self.assertEqual(code, 200, doc)
+        self.assertEqual((doc["metadata"]["resourceVersion"], doc["items"]), (rev, was["items"]))
+
     def test_list_and_watch_versions(self):
         code, doc, _ = self.c.call("GET", CM + "?limit=1&continue=nonsense")
         self.assertEqual(code, 400, doc)
