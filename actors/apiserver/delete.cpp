@@ -87,10 +87,15 @@ result<delete_options> delete_options::from_json(const json::value& doc) {
   std::optional<bool> orphans;
   if (const auto* v = jq::find(doc, {"orphanDependents"}); v && v->is_bool()) orphans = v->get_bool();
   if (auto r = set_propagation(o, jq::str(doc, {"propagationPolicy"}), orphans); !r) return r.error();
+  o.orphans_refused = orphans && !*orphans;
   if (const auto uid = jq::str(doc, {"preconditions", "uid"}); !uid.empty()) o.uid = uid;
   if (const auto rv = jq::str(doc, {"preconditions", "resourceVersion"}); !rv.empty()) o.resource_version = rv;
-  for (const auto& d : jq::arr(doc, {"dryRun"}))
-    o.dry_run |= d.is_string() && d.get_string() == "All";
+  for (const auto& d : jq::arr(doc, {"dryRun"})) {
+    // Taking an unknown value for a real delete would be the worst of answers.
+    if (!d.is_string() || d.get_string() != "All")
+      return errors::invalid("DeleteOptions", "meta.k8s.io", "", {field::not_supported("dryRun", d, {"All"})});
+    o.dry_run = true;
+  }
   return o;
 }
 
@@ -109,8 +114,10 @@ result<delete_options> delete_options::read(const request& r) {
   }
   if (const auto text = r.param("propagationPolicy"); !text.empty() && o->propagation.empty())
     if (auto ok = set_propagation(*o, text, std::nullopt); !ok) return ok.error();
-  if (const auto text = r.param("orphanDependents"); !text.empty() && o->propagation.empty())
+  if (const auto text = r.param("orphanDependents"); !text.empty() && o->propagation.empty()) {
     o->propagation = text == "true" ? "Orphan" : "Background";
+    o->orphans_refused = text != "true";
+  }
   return o;
 }
 
@@ -175,8 +182,10 @@ result<write_plan> plan_delete(const write_env& e) {
     p.change.erases.push_back({key});
     return p;
   }
-  if (!step->put || dry) return document_answer(e, 200, step->doc);
+  const int code = options->orphans_refused ? 202 : 200;
+  if (!step->put || dry) return document_answer(e, code, step->doc);
   write_plan p;
+  p.code = code;
   if (auto r = add_put(p.change, *e.t.stored, step->doc, was->mod); !r) return r.error();
   p.how = answer::written;
   return p;

@@ -16,6 +16,7 @@ struct delete_options {
   std::string propagation; // Background, Foreground, Orphan or empty
   std::optional<std::string> uid, resource_version;
   bool dry_run = false;
+  bool orphans_refused = false; // orphanDependents=false: a delete that has to wait is answered 202
 
   static result<delete_options> read(const request& r);
   static result<delete_options> from_json(const json::value& doc);

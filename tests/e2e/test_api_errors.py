@@ -4,7 +4,7 @@ import socket
 import ssl
 import unittest
 
-from harness import Case, main
+from harness import Case, main, run, until
 
 CM = "/api/v1/namespaces/default/configmaps"
 
@@ -161,6 +161,22 @@ class ApiErrors(Case):
         self.assertEqual((code, doc["status"], doc["details"]["name"]), (200, "Success", "gone"))
         self.expect(404, "NotFound", "DELETE", CM + "/gone")
         self.expect(403, "Forbidden", "DELETE", "/api/v1/namespaces/kube-system")
+
+    def test_exec_names_the_reason_whatever_the_protocol(self):
+        for name, more in (("nowhere", {"nodeSelector": {"no": "node"}}), ("imageless", {})):
+            self.c.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+                "containers": [{"name": "c", "image": "docker.io/none/none:1", "imagePullPolicy": "Never"}], **more}}))
+        until("the pod has a node", lambda: self.c.out("get", "pod", "imageless", "-o", "jsonpath={.spec.nodeName}"))
+        for websockets in ("true", "false"):
+            env = dict(self.c.env, KUBECTL_REMOTE_COMMAND_WEBSOCKETS=websockets)
+            for args, why in ((["nowhere"], "pod nowhere does not have a host assigned"),
+                              (["imageless"], 'container not found ("c")'),
+                              (["imageless", "-c", "z"], "container z is not valid for pod imageless"),
+                              (["missing"], 'pods "missing" not found')):
+                done = run(["kubectl", "exec", *args, "--", "ls"], check=False, env=env)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(why, done.stderr)
+        self.c.kubectl("delete", "pod", "nowhere", "imageless", "--now")
 
     def test_earlier_revisions(self):
         self.c.call("POST", CM, cm("past-1", data={"a": "1"}))

@@ -38,6 +38,22 @@ TEST_CASE("finalizers hold an object until the last is gone") {
   CHECK(l.get(maps + "/m").code == 404);
 }
 
+TEST_CASE("a dry run in the body deletes nothing, an unknown one is refused") {
+  api_lab l;
+  l.post(maps, R"({"metadata":{"name":"m"}})");
+  CHECK(l.remove(maps + "/m", R"({"dryRun":["all"]})").code == 422);
+  CHECK(l.remove(maps + "/m", R"({"dryRun":["All"]})").code == 200);
+  CHECK(l.get(maps + "/m").code == 200);
+}
+
+TEST_CASE("orphanDependents=false is 202 when the object has to wait") {
+  api_lab l;
+  l.post(maps, R"({"metadata":{"name":"m","finalizers":["a.b/c"]}})");
+  CHECK(l.remove(maps + "/m", R"({"orphanDependents":false})").code == 202);
+  l.post(maps, R"({"metadata":{"name":"n"}})");
+  CHECK(l.remove(maps + "/n", R"({"orphanDependents":false})").code == 200);
+}
+
 TEST_CASE("preconditions guard a delete") {
   api_lab l;
   const auto m = l.post(maps, R"({"metadata":{"name":"m"}})");
