@@ -22,30 +22,18 @@ int digits(std::string_view s, std::size_t at, std::size_t n) noexcept {
   return v;
 }
 
-struct civil {
-  int year;
-  unsigned month, day;
-  chrono::hh_mm_ss<chrono::nanoseconds> clock;
-};
-
-civil split(sys_nanos t) {
-  const auto days = chrono::floor<chrono::days>(t);
-  const chrono::year_month_day ymd{days};
-  return {int(ymd.year()), unsigned(ymd.month()), unsigned(ymd.day()), chrono::hh_mm_ss<chrono::nanoseconds>{t - days}};
-}
-
-std::string format(sys_nanos t, int fraction_digits) {
-  const auto c = split(t);
+/// Seconds and fraction apart: nanoseconds since 1970 in 64 bits would end in the year 2262.
+std::string format(chrono::sys_seconds whole, std::int64_t fraction, int fraction_digits) {
+  const auto days = chrono::floor<chrono::days>(whole);
+  const chrono::year_month_day date{days};
+  const chrono::hh_mm_ss clock{whole - days};
   std::array<char, 64> buf{};
-  int n = std::snprintf(buf.data(), buf.size(), "%04d-%02u-%02uT%02d:%02d:%02d", c.year, c.month, c.day,
-                        int(c.clock.hours().count()), int(c.clock.minutes().count()), int(c.clock.seconds().count()));
-  if (fraction_digits > 0) {
-    auto ns = c.clock.subseconds().count();
-    for (int i = fraction_digits; i < 9; ++i)
-      ns /= 10;
+  int n = std::snprintf(buf.data(), buf.size(), "%04d-%02u-%02uT%02d:%02d:%02d", int(date.year()),
+                        unsigned(date.month()), unsigned(date.day()), int(clock.hours().count()),
+                        int(clock.minutes().count()), int(clock.seconds().count()));
+  if (fraction_digits > 0)
     n += std::snprintf(buf.data() + n, buf.size() - std::size_t(n), ".%0*lld", fraction_digits,
-                       static_cast<long long>(ns));
-  }
+                       static_cast<long long>(fraction));
   buf[std::size_t(n)] = 'Z';
   return {buf.data(), std::size_t(n) + 1};
 }
@@ -121,13 +109,23 @@ std::optional<sys_micros> parse_time(std::string_view s) noexcept {
     if (oh < 0 || oh > 23 || om < 0 || om > 59) return std::nullopt;
     offset = chrono::minutes{oh * 60 + om} * (s[i] == '-' ? -1 : 1);
   }
-  return sys_micros{chrono::sys_days{ymd}} + chrono::hours{h} + chrono::minutes{mi} + chrono::seconds{sec} +
-         chrono::microseconds{micros} - offset;
+  const auto out = sys_micros{chrono::sys_days{ymd}} + chrono::hours{h} + chrono::minutes{mi} + chrono::seconds{sec} +
+                   chrono::microseconds{micros} - offset;
+  // In UTC it may lie a day outside the years that four digits can tell.
+  const auto year = chrono::year_month_day{chrono::floor<chrono::days>(out)}.year();
+  if (year < chrono::year{0} || year > chrono::year{9999}) return std::nullopt;
+  return out;
 }
 
-std::string format_time(chrono::sys_seconds t) { return format(t, 0); }
-std::string format_micro_time(sys_micros t) { return format(t, 6); }
-std::string format_nano_time(sys_nanos t) { return format(t, 9); }
+std::string format_time(chrono::sys_seconds t) { return format(t, 0, 0); }
+std::string format_micro_time(sys_micros t) {
+  const auto whole = chrono::floor<chrono::seconds>(t);
+  return format(whole, (t - whole).count(), 6);
+}
+std::string format_nano_time(sys_nanos t) {
+  const auto whole = chrono::floor<chrono::seconds>(t);
+  return format(whole, (t - whole).count(), 9);
+}
 
 result<chrono::nanoseconds> parse_go_duration(std::string_view text) {
   const auto bad = [&] { return errors::bad_request("time: invalid duration " + json::serialize(json::string(text))); };

@@ -33,6 +33,14 @@ TEST_CASE("instants survive being written and read, from 1970 to 2200") {
   }
 }
 
+TEST_CASE("every year of four digits is written as it was read") {
+  for (auto text : {"0000-01-01T00:00:00.000000Z", "1600-02-29T12:00:00.000001Z", "4052-11-23T07:46:11.113031Z",
+                    "9999-12-31T23:59:59.999999Z"})
+    CHECK(format_micro_time(*parse_time(text)) == text);
+  CHECK_FALSE(parse_time("9999-12-31T23:59:59-01:00"));
+  CHECK_FALSE(parse_time("0000-01-01T00:00:00+01:00"));
+}
+
 TEST_CASE("Go durations are read and written") {
   CHECK(*parse_go_duration("1m30s") == 90s);
   CHECK(*parse_go_duration("1.5h") == 90min);
