@@ -182,11 +182,19 @@ class ApiErrors(Case):
         self.c.call("POST", CM, cm("past-1", data={"a": "1"}))
         rev = self.c.call("GET", CM)[1]["metadata"]["resourceVersion"]
         was = self.c.call("GET", CM)[1]
+        token = self.c.call("GET", CM + "?limit=1&resourceVersion=" + rev)[1]["metadata"]["continue"]
         self.c.call("POST", CM, cm("past-2"))
         self.c.call("DELETE", CM + "/past-1")
-        code, doc, _ = self.c.call("GET", CM + "?resourceVersionMatch=Exact&resourceVersion=" + rev)
-        self.assertEqual(code, 200, doc)
-        self.assertEqual((doc["metadata"]["resourceVersion"], doc["items"]), (rev, was["items"]))
+        for restart in (False, True):
+            if restart:
+                self.c.kill9()
+                self.c.up()
+            code, doc, _ = self.c.call("GET", CM + "?resourceVersionMatch=Exact&resourceVersion=" + rev)
+            self.assertEqual(code, 200, doc)
+            self.assertEqual((doc["metadata"]["resourceVersion"], doc["items"]), (rev, was["items"]))
+            code, doc, _ = self.c.call("GET", CM + "?continue=" + token)
+            self.assertEqual(code, 200, doc)
+            self.assertEqual((doc["metadata"]["resourceVersion"], doc["items"]), (rev, was["items"][1:]))
 
     def test_list_and_watch_versions(self):
         code, doc, _ = self.c.call("GET", CM + "?limit=1&continue=nonsense")
