@@ -39,26 +39,39 @@ std::string format(chrono::sys_seconds whole, std::int64_t fraction, int fractio
 }
 
 /// One fraction with a unit of a Go duration, e.g. `1.5h`; false when malformed.
-bool duration_term(std::string_view& s, long double& ns) {
+bool duration_term(std::string_view& s, std::uint64_t& ns) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 63;
   std::size_t i = 0;
-  long double v = 0;
+  std::uint64_t whole = 0, fraction = 0, scale = 1;
   bool any = false;
-  for (; i < s.size() && digit(s[i]); ++i, any = true)
-    v = v * 10 + (s[i] - '0');
-  if (i < s.size() && s[i] == '.') {
-    long double place = 1;
-    for (++i; i < s.size() && digit(s[i]); ++i, any = true)
-      v += (s[i] - '0') * (place /= 10);
+  for (; i < s.size() && digit(s[i]); ++i, any = true) {
+    if (whole > most / 10) return false;
+    whole = whole * 10 + std::uint64_t(s[i] - '0');
   }
+  if (i < s.size() && s[i] == '.')
+    for (++i; i < s.size() && digit(s[i]); ++i, any = true)
+      if (scale < 1'000'000'000'000'000) { // digits beyond are less than a nanosecond of any unit
+        fraction = fraction * 10 + std::uint64_t(s[i] - '0');
+        scale *= 10;
+      }
   if (!any) return false;
   s.remove_prefix(i);
-  static constexpr std::array<std::pair<std::string_view, double>, 8> units{
-      {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"μs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}}};
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 8> units{{{"ns", 1},
+                                                                                    {"us", 1000},
+                                                                                    {"µs", 1000},
+                                                                                    {"μs", 1000},
+                                                                                    {"ms", 1'000'000},
+                                                                                    {"s", 1'000'000'000},
+                                                                                    {"m", 60'000'000'000},
+                                                                                    {"h", 3'600'000'000'000}}};
   for (const auto& [name, factor] : units) {
     if (!s.starts_with(name) || (name == "m" && s.starts_with("ms"))) continue;
     s.remove_prefix(name.size());
-    ns += v * factor;
-    return true;
+    if (whole > most / factor) return false;
+    // As Go computes it: exact for every unit but the hour, and there to the nanosecond.
+    const auto part = static_cast<double>(fraction) * (static_cast<double>(factor) / static_cast<double>(scale));
+    ns += whole * factor + static_cast<std::uint64_t>(part);
+    return ns < most;
   }
   return false;
 }
@@ -134,13 +147,12 @@ result<chrono::nanoseconds> parse_go_duration(std::string_view text) {
   if (!s.empty() && (s[0] == '-' || s[0] == '+')) s.remove_prefix(1);
   if (s == "0") return chrono::nanoseconds{0};
   if (s.empty()) return bad();
-  long double ns = 0;
+  std::uint64_t ns = 0;
   while (!s.empty()) {
     if (s.find_first_not_of("0123456789.") == s.npos)
       return errors::bad_request("time: missing unit in duration " + json::serialize(json::string(text)));
     if (!duration_term(s, ns)) return bad();
   }
-  if (ns >= 9223372036854775808.0L) return bad();
   const auto n = static_cast<std::int64_t>(ns);
   return chrono::nanoseconds{negative ? -n : n};
 }

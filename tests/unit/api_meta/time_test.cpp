@@ -46,6 +46,10 @@ TEST_CASE("Go durations are read and written") {
   CHECK(*parse_go_duration("1.5h") == 90min);
   CHECK(*parse_go_duration("-300ms") == -300ms);
   CHECK(*parse_go_duration("0") == 0s);
+  CHECK(*parse_go_duration("8.000011s") == 8'000'011us);
+  CHECK(*parse_go_duration("2562047h47m16.854775807s") == std::chrono::nanoseconds::max());
+  CHECK_FALSE(parse_go_duration("2562047h47m16.854775808s").has_value());
+  CHECK_FALSE(parse_go_duration("99999999999999999999h").has_value());
   CHECK(parse_go_duration("5").error().message == "time: missing unit in duration \"5\"");
   CHECK(parse_go_duration("x").error().message == "time: invalid duration \"x\"");
   CHECK(format_go_duration(90s) == "1m30s");
