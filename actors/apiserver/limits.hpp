@@ -16,7 +16,7 @@ inline constexpr int write_attempts_max = 16;
 inline constexpr std::size_t pending_writes_max = 8192;
 /// A write whose fate is unknown after this: 504.
 inline constexpr std::chrono::seconds write_timeout_max{20};
-/// Snapshots kept so that pages of one list agree; the oldest go first and their tokens get 410.
+/// Snapshots kept so that pages of one list agree; the oldest go first, their tokens go on from the history.
 inline constexpr std::size_t pinned_views_max = 64;
 inline constexpr std::chrono::minutes pinned_view_age_max{5};
 /// Events a watch takes from the hub at once.

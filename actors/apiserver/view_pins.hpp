@@ -1,7 +1,7 @@
 // view_pins: snapshots kept for a while, so that the pages of one list are one snapshot.
 // Owner:  shared; thread-safe.
 // Units:  limits::pinned_views_max, limits::pinned_view_age_max.
-// Errors: a revision that is not kept any more gives null: the caller answers 410.
+// Errors: a revision that is not kept any more gives null: the caller turns to the history (past_view.hpp).
 // Source: ours; a view costs nothing but what changed after it.
 #pragma once
 
