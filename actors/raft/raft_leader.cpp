@@ -169,9 +169,10 @@ void raft_core::handle(const message& m, const append_reply& r) {
   if (p.how == progress::mode::probe) p.become_replicate();
   if (p.how == progress::mode::snapshot && log_.term_at(p.match)) p.become_probe(p.match.next());
   if (news) advance_commit();
-  if (role_ != role::leader) return;
+  it = progress_.find(m.from); // what was committed may have ended this member's part, and its progress with it
+  if (role_ != role::leader || it == progress_.end()) return;
   replicate(m.from, false);
-  if (transfer_to_ == m.from && p.match == log_.last().index) send(m.from, timeout_now{});
+  if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
 }
 
 void raft_core::refused_append(progress& p, const append_reply& r) {
