@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes one decoder (or each in turn) under AddressSanitizer. usage: run.sh [NAME|all] [SECONDS]
+# Fuzzes one decoder (or each in turn) under AddressSanitizer and UndefinedBehaviorSanitizer. usage: run.sh [NAME|all] [SECONDS]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 name=${1:-all}
 seconds=${2:-60}
 build=build-fuzz
+export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CXX_LD=mold
 if [ ! -f $build/build.ninja ]; then
-  CXX="ccache clang++" CXX_LD=lld meson setup $build --buildtype=debugoptimized -Dfuzz=true -Db_lundef=false \
-    -Dwerror=false -Dcpp_args="-fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer" \
-    -Dcpp_link_args="-fsanitize=address"
+  CXX="ccache clang++" meson setup $build --buildtype=debug -Doptimization=1 -Ddebug=false -Dfuzz=true \
+    -Db_lundef=false -Dwerror=false -Dcpp_args="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=null
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1" -Dcpp_link_args="-fsanitize=address,undefined"
 fi
 targets=()
 for source in tests/fuzz/*.cpp; do
