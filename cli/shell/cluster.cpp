@@ -2,14 +2,10 @@
 #include "cli/shell/session.hpp"
 
 #include <algorithm>
-#include <iomanip>
 #include <ostream>
 
 namespace troupe::cli {
 
-namespace {
-
-/// Prints rows with columns as wide as their widest cell.
 void print_rows(std::ostream& out, const std::vector<word_list>& rows) {
   std::vector<std::size_t> width;
   for (const auto& row : rows)
@@ -18,11 +14,17 @@ void print_rows(std::ostream& out, const std::vector<word_list>& rows) {
       width[i] = std::max(width[i], row[i].size());
     }
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i)
-      out << std::left << std::setw(static_cast<int>(width[i]) + 3) << row[i];
-    out << row.back() << "\n";
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      line.append(width[i] - row[i].size() + 3, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1); // no blanks at the end of a line
+    out << line << "\n";
   }
 }
+
+namespace {
 
 /// The parts of a path: node/kubelet/pod default/web-1 has three; what follows a blank is one name.
 word_list parts_of(const std::string& path) {

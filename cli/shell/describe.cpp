@@ -136,12 +136,15 @@ void report_events(session& s, const json::value& doc, const std::string& ns) {
   std::sort(items.begin(), items.end(),
             [](const auto& a, const auto& b) { return jq::str(a, {"lastTimestamp"}) < jq::str(b, {"lastTimestamp"}); });
   s.out << "Events:\n";
+  std::vector<word_list> rows{{"  TYPE", "REASON", "LAST SEEN", "FROM", "MESSAGE"}};
   for (const auto& e : items) {
     const auto count = jq::num(e, {"count"}, 1);
-    s.out << "  " << std::left << std::setw(8) << jq::str(e, {"type"}) << std::setw(20) << jq::str(e, {"reason"}) << " "
-          << jq::str(e, {"lastTimestamp"}) << (count > 1 ? " (x" + std::to_string(count) + ")" : "") << "  "
-          << jq::str(e, {"source", "component"}) << "  " << jq::str(e, {"message"}) << "\n";
+    const std::string times = count > 1 ? " (x" + std::to_string(count) + ")" : "";
+    auto cell = [&e](auto... path) { return std::string{jq::str(e, {path...})}; };
+    rows.push_back({"  " + cell("type"), cell("reason"), cell("lastTimestamp") + times, cell("source", "component"),
+                    cell("message")});
   }
+  print_rows(s.out, rows);
 }
 
 } // namespace

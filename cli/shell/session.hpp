@@ -60,6 +60,8 @@ public:
 /// /api/v1/namespaces/<ns>/pods or …/<name>.
 std::string path_of(const schema::resource& r, const std::string& ns, const std::string& name = {});
 std::string url_encode(std::string_view text);
+/// Prints rows with columns as wide as their widest cell.
+void print_rows(std::ostream& out, const std::vector<word_list>& rows);
 /// A JSON document as YAML, keys in their order.
 std::string to_yaml(const json::value& v);
 /// The documents of a YAML or JSON file (or - for standard input), Lists flattened.

@@ -37,15 +37,21 @@ int verb_down(const args& words) {
   data_dir = std::filesystem::absolute(data_dir).lexically_normal();
   if (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
 
+  const bool any = std::filesystem::exists(data_dir);
+  bool ran = false;
   for (const auto& name : nodes_in(data_dir)) {
     const auto pid = running_pid(data_dir + "/" + name);
     if (!pid) continue;
     if (auto stopped = stop_process(*pid, stop_grace); !stopped) return complain(stopped.error().message);
     std::cout << "node " << name << " stopped\n";
+    ran = true;
   }
-  if (!purge) return 0;
+  if (!purge) {
+    if (!ran) std::cout << "no node of " << data_dir << " is running\n";
+    return 0;
+  }
   if (auto gone = node::purge_data_dir(data_dir); !gone) return complain(gone.error().message);
-  std::cout << "removed everything of " << data_dir << "\n";
+  std::cout << (any ? "removed everything of " : "nothing to remove: there is no ") << data_dir << "\n";
   return 0;
 }
 

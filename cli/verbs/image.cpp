@@ -19,10 +19,10 @@ namespace {
 
 constexpr const char* usage = "usage: troupe image import FILE | pull REF | ls | rm REF  [--data-dir DIR]\noptions";
 
-void print(const runtime::image_info& i) {
+void print(const char* what, const runtime::image_info& i) {
   for (const auto& ref : i.references)
-    std::cout << ref << "\n";
-  if (i.references.empty()) std::cout << i.id << "\n";
+    std::cout << what << " " << ref << "\n";
+  if (i.references.empty()) std::cout << what << " " << i.id << "\n";
 }
 
 int list(runtime::image_store& store) {
@@ -96,13 +96,13 @@ int verb_image(const args& words) {
     auto made = store->import(std::filesystem::absolute(operands[1]), reference);
     if (!made) return complain(made.error().message);
     for (const auto& i : *made)
-      print(i);
+      print("imported", i);
     return 0;
   }
   if (what == "pull") {
     auto made = store->pull(operands[1], auth_file.empty() ? std::string{} : read_auth(auth_file));
     if (!made) return complain(made.error().message);
-    print(*made);
+    print("pulled", *made);
     return 0;
   }
   auto gone = store->remove(operands[1]);

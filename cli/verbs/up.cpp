@@ -122,7 +122,7 @@ int detach(const up_options& o, const std::string& name, const std::string& node
     return 1;
   }
   std::cout << "node " << name << " is ready (pid " << *pid << ")\n"
-            << "kubectl --kubeconfig " << o.data_dir << "/admin.kubeconfig get nodes\n";
+            << "try: kubectl --kubeconfig " << o.data_dir << "/admin.kubeconfig get nodes\n";
   return 0;
 }
 
