@@ -96,6 +96,7 @@ void pod_shell::record(const effect& e) {
   std::string path;
   if (e.container >= 0) path = pod_model::field_path(spec(e.container));
   events_->record(*core_->model().doc, e.warning ? "Warning" : "Normal", e.name, e.message, path);
+  component_log("kubelet")->debug("pod {}/{} {}: {}", core_->model().ns, core_->model().name, e.name, e.message);
 }
 
 // ---------------------------------------------------------------- status

@@ -272,6 +272,7 @@ void scheduler_state::bound(const pod_ptr& p, const std::string& node, const res
   --in_flight;
   if (r && r->code < 400) {
     told.erase(p->uid);
+    log->debug("bound {} to {}", p->key(), node);
     events->record(pod_reference(*p), "Normal", "Scheduled", "Successfully assigned " + p->key() + " to " + node);
   } else {
     // Gone meanwhile, or confirmed by the watch although the answer was lost: nothing to take back.
