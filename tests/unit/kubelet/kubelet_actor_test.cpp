@@ -286,7 +286,7 @@ TEST_CASE("a pod actor that dies is started again and takes its containers over"
   l.run();
   std::uint64_t restarts = 0;
   for (const auto& a : l.board->list())
-    if (a.path == "n1/kubelet/pod default/p") restarts = std::max(restarts, a.restarts);
+    if (a.path == "node/kubelet/pod default/p") restarts = std::max(restarts, a.restarts);
   CHECK(restarts == 1);
   l.pass(1s);
   CHECK(l.engine->containers().front().started_at == started);
