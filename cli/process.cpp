@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr const char* ready_fd_variable = "TROUPE_READY_FD";
 constexpr std::size_t told_bytes_max = 2000;
+constexpr std::chrono::milliseconds dying_patience{10000};
 
 status trouble(const std::string& what) { return errors::bad_request(what + ": " + std::strerror(errno)); }
 
@@ -28,6 +30,36 @@ int pid_in(const std::string& lock_file) {
   int pid = 0;
   in >> pid;
   return pid;
+}
+
+/// A process that was killed holds its locks until its memory is gone: it runs no more, but is not gone either.
+bool is_dying(int pid) {
+  const auto dir = "/proc/" + std::to_string(pid);
+  std::ifstream stat_file(dir + "/stat");
+  std::string line;
+  std::getline(stat_file, line);
+  const auto name_end = line.rfind(')');
+  if (name_end == std::string::npos) return true;
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string state, skip;
+  unsigned long flags = 0;
+  fields >> state >> skip >> skip >> skip >> skip >> skip >> flags;
+  constexpr unsigned long exiting = 0x4; // PF_EXITING of the kernel
+  if (state == "Z" || state == "X" || (flags & exiting) != 0) return true;
+  std::ifstream status_file(dir + "/status");
+  while (std::getline(status_file, line))
+    if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"))
+      if (std::strtoull(line.c_str() + 7, nullptr, 16) & (1ULL << (SIGKILL - 1))) return true;
+  return false;
+}
+
+/// Waits until a dying process is gone.
+void await_end(int pid, std::chrono::milliseconds patience) {
+  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) return;
+  pollfd p{fd, POLLIN, 0};
+  ::poll(&p, 1, static_cast<int>(patience.count()));
+  ::close(fd);
 }
 
 /// The last lines of the log behind `from`: what a node that failed to start had to say.
@@ -74,10 +106,14 @@ std::optional<int> running_pid(const std::string& node_dir) {
   const auto file = node_dir + "/lock";
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
-  const bool held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+  bool held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+  const int pid = held ? pid_in(file) : 0;
+  if (held && pid > 0 && is_dying(pid)) {
+    await_end(pid, dying_patience);
+    held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+  }
   ::close(fd);
   if (!held) return std::nullopt;
-  const int pid = pid_in(file);
   return pid > 0 ? std::optional<int>{pid} : std::nullopt;
 }
 

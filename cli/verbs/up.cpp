@@ -136,6 +136,7 @@ void set_levels(const node::log_config& logging) {
 
 int run(const up_options& o, const node::cluster_config& c, const node::node_config& self,
         const std::string& node_dir) {
+  running_pid(node_dir); // waits for the end of a holder that is dying, so that the lock is free
   auto lock = node_lock::take(node_dir);
   if (!lock) return complain(lock.error().message);
   if (!*lock) return already(self.name, node_dir, o.data_dir);

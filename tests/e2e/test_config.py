@@ -1,5 +1,6 @@
 """What a wrong config, a second `up` and a taken port get: one sentence that says what to do."""
 import os
+import signal
 import socket
 import unittest
 
@@ -45,6 +46,12 @@ class Running(unittest.TestCase):
             again = c.up()
             self.assertIn("runs already", again.stdout)
             self.assertIn(str(c.pid), again.stdout)
+
+    def test_up_right_after_a_kill_waits_for_the_dying_process(self):
+        with Cluster() as c:
+            for _ in range(3):
+                os.kill(c.pid, signal.SIGKILL)
+                self.assertIn("is ready", c.up().stdout)
 
     def test_a_taken_port_is_one_sentence(self):
         c = Cluster()
