@@ -5,7 +5,9 @@
 // Source: ours; docs/ARCHITECTURE.md shows the arrows.
 #pragma once
 
+#include "actors/raft/parcel.hpp"
 #include "api/request.hpp"
+#include "store/state_view.hpp"
 #include "store/txn.hpp"
 #include "store/view.hpp"
 #include "store/watch_hub.hpp"
@@ -41,6 +43,25 @@ using txns_done_ptr = std::shared_ptr<txns_done>;
 
 using txn_sink_actor = caf::typed_actor<caf::reacts_to<txns_done_ptr>>;
 
+/// A change of the group's membership, or of its leader; only the leader carries it out (503 elsewhere, with its id).
+struct member_command {
+  enum class op : std::uint8_t { add_learner, promote, remove, transfer } what = op::add_learner;
+  store::member_id who;
+};
+using member_command_ptr = std::shared_ptr<const member_command>;
+/// code 0 when the change is committed (or the transfer under way).
+using status_ptr = std::shared_ptr<const status>;
+
+/// What a backup is made of: the state as of one entry.
+struct state_copy {
+  std::string cluster_id;
+  store::log_position at;
+  store::group_config config;
+  std::shared_ptr<const store::state_view> view;
+};
+using state_copy_ptr = std::shared_ptr<const state_copy>;
+using get_state_copy = caf::atom_constant<caf::atom("statecopy")>;
+
 /// What anyone may ask of the group: role, term, indexes, members (as JSON, for `raft` in the shell and /metrics).
 using get_raft_status = caf::atom_constant<caf::atom("raftstat")>;
 using flush_and_stop = caf::atom_constant<caf::atom("flushstop")>;
@@ -48,6 +69,12 @@ using flush_and_stop = caf::atom_constant<caf::atom("flushstop")>;
 using raft_actor = caf::typed_actor<
     /// Append a transaction; the sink receives its result.
     caf::reacts_to<propose_ptr, txn_sink_actor>,
+    /// From another member.
+    caf::reacts_to<raft::parcel_ptr>,
+    /// Membership and leadership; answered when it is done, or refused.
+    caf::replies_to<member_command_ptr>::with<status_ptr>,
+    /// The applied state, for a backup; costs nothing until it is read.
+    caf::replies_to<get_state_copy>::with<state_copy_ptr>,
     /// State of the member as JSON text.
     caf::replies_to<get_raft_status>::with<std::string>,
     /// Planned stop: syncs what is accepted, then answers.
@@ -129,6 +156,9 @@ struct actor_info {
 } // namespace troupe
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::propose_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::member_command_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::status_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::state_copy_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::txns_done_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::request_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::response_ptr)

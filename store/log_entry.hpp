@@ -38,6 +38,7 @@ enum class entry_kind : std::uint8_t {
   nothing = 0, // the first entry of a leader's term
   change = 1,  // an encoded txn
   members = 2, // an encoded membership change
+  check = 3,   // every member reports the hash of its state as of here
 };
 
 struct log_entry {

@@ -235,13 +235,11 @@ result<void> rocks_backend::impl::write_identity() {
     e.message = "the data directory " + opt.dir + " is new, so the cluster's id must be given";
     return e;
   }
-  group_config alone;
-  alone.voters = {opt.member};
   rocksdb::WriteBatch b;
   b.Put(cf[f_meta], "format", std::to_string(format_version));
   b.Put(cf[f_meta], "cluster", opt.cluster_id);
   b.Put(cf[f_meta], "member", std::to_string(opt.member.v));
-  b.Put(cf[f_meta], "applied", encode_mark({{}, 0, alone}));
+  b.Put(cf[f_meta], "applied", encode_mark({{}, 0, opt.first}));
   rocksdb::WriteOptions w;
   w.sync = true;
   const auto s = db->Write(w, &b);
@@ -628,6 +626,15 @@ result<bool> rocks_backend::compact(revision target) {
   const auto s = m.db->Write({}, &b);
   if (!s.ok()) return errors::internal("compaction: " + s.ToString());
   return reached < target;
+}
+
+result<void> rocks_backend::condemn(const std::string& why) {
+  std::shared_lock g(impl_->use);
+  if (!impl_->db) return errors::unavailable("the store is not open: its disk refuses to work");
+  rocksdb::WriteOptions w;
+  w.sync = true;
+  const auto s = impl_->db->Put(w, impl_->cf[f_meta], "condemned", why);
+  return s.ok() ? result<void>{} : result<void>{impl_->failed(s)};
 }
 
 revision rocks_backend::horizon() const noexcept { return impl_->horizon; }

@@ -14,6 +14,7 @@
 #include "api/status.hpp"
 #include "store/limits.hpp"
 #include "store/log_entry.hpp"
+#include "store/member_disk.hpp"
 #include "store/state_machine.hpp"
 
 #include <functional>
@@ -28,61 +29,37 @@ struct backend_options {
   std::string dir;
   std::string cluster_id; // empty: whatever the directory holds
   member_id member{1};
+  group_config first; // of a new directory: who founds the group; empty: this member joins one that exists
   std::uint64_t disk_reserve_bytes = limits::disk_reserve_bytes;
 };
 
-/// State of the objects as of one log index.
-struct applied_mark {
-  log_position at;
-  revision rev = 0;
-  group_config config;
-};
-
-struct recovered_state {
-  hard_state hard;
-  log_position base;          // the entry before the first one kept
-  std::vector<log_entry> log; // contiguous from base.index + 1
-  applied_mark applied;
-};
-
-/// Everything that one sync makes durable.
-struct write_group {
-  std::optional<hard_state> hard;
-  std::vector<log_entry> append; // replaces the log from its first index on
-  std::vector<change_record> changes;
-  std::optional<applied_mark> applied;     // with `changes`
-  std::optional<log_position> drop_log_to; // forget entries up to and with this one
-};
-
-struct history_window {
-  std::vector<change_record> changes; // ascending revisions
-  revision floor = 0;                 // complete for all revisions after this one
-};
-
-class rocks_backend {
+class rocks_backend final : public member_disk {
 public:
   static result<std::unique_ptr<rocks_backend>> open(backend_options options);
-  ~rocks_backend();
+  ~rocks_backend() override;
 
   /// Reads everything back; loads the newest version of each object into `objects`.
-  result<recovered_state> recover(state_machine& objects);
+  result<recovered_state> recover(state_machine& objects) override;
   /// The recent past, as far as limits allow, for the watch windows.
-  result<history_window> read_history(const state_machine& objects, std::size_t events_max, std::size_t bytes_max);
+  result<history_window> read_history(const state_machine& objects, std::size_t events_max,
+                                      std::size_t bytes_max) override;
 
-  result<void> write(const write_group& g);
+  result<void> write(const write_group& g) override;
 
   /// State at a revision, while it is not older than the horizon; 410 below it.
-  result<object_ptr> get_at(const key_ref& k, revision rev);
+  result<object_ptr> get_at(const key_ref& k, revision rev) override;
   result<void> scan_at(std::string_view table, std::string_view ns, std::string_view after_ns,
-                       std::string_view after_name, revision rev, const std::function<bool(const object_ptr&)>& fn);
+                       std::string_view after_name, revision rev,
+                       const std::function<bool(const object_ptr&)>& fn) override;
 
   /// Forgets versions that nobody can see at `horizon` or later. Does one bounded step; true when more is left.
-  result<bool> compact(revision horizon);
-  revision horizon() const noexcept;
+  result<bool> compact(revision horizon) override;
+  revision horizon() const noexcept override;
 
-  const std::string& cluster_id() const noexcept;
+  const std::string& cluster_id() const noexcept override;
+  result<void> condemn(const std::string& why) override;
   /// Flushes and closes; afterwards only the destructor may be called.
-  result<void> close();
+  result<void> close() override;
 
 private:
   struct impl;

@@ -1,5 +1,6 @@
 #include "actors/raft/raft_actor.hpp"
 
+#include "actors/raft/group_board.hpp"
 #include "actors/raft/limits.hpp"
 #include "actors/raft/raft_state.hpp"
 
@@ -17,6 +18,11 @@ raft_inner_actor::behavior_type raft_shell(raft_inner_actor::stateful_pointer<ra
         self->state.on_propose(p, sink);
         self->state.settle();
       },
+      [self](raft::parcel_ptr&) {},
+      [self](const member_command_ptr&) -> status_ptr {
+        return std::make_shared<const status>(errors::unavailable("this group has one member"));
+      },
+      [self](get_state_copy) -> state_copy_ptr { return self->state.copy(); },
       [self](get_raft_status) {
         self->state.settle();
         return self->state.status_json();
@@ -69,8 +75,11 @@ result<void> replay(raft_parts& p, raft::instant now) {
 result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   auto parts = std::make_shared<raft_parts>();
   auto& p = *parts;
-  auto disk =
-      store::rocks_backend::open({options.data_dir, options.cluster_id, options.member, options.disk_reserve_bytes});
+  auto disk = store::rocks_backend::open({options.data_dir,
+                                          options.cluster_id,
+                                          options.member,
+                                          {{options.member}, {}, {}, {}, false},
+                                          options.disk_reserve_bytes});
   if (!disk) return disk.error();
   p.disk = std::move(*disk);
   p.machine = std::make_unique<store::state_machine>();
@@ -90,10 +99,12 @@ result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   p.core = std::make_unique<raft::raft_core>(co, raft::core_state{found->hard, found->base, std::move(found->log),
                                                                   found->applied.at.index, found->applied.config});
   p.options = std::move(options);
+  if (!p.options.group) p.options.group = std::make_shared<group_board>();
   if (auto done = replay(p, sys.clock().now().time_since_epoch()); !done) return done.error();
   p.published = std::make_shared<store::published_view>(p.machine->snapshot());
 
   raft_handles out;
+  out.group = p.options.group;
   out.state = p.published;
   out.hub = p.hub;
   out.raft = sys.spawn(raft_shell, parts);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "actors/protocol.hpp"
+#include "actors/raft/raft_types.hpp"
 #include "api/status.hpp"
 #include "store/limits.hpp"
 #include "store/log_entry.hpp"
@@ -14,32 +15,67 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace troupe {
 
 class actor_board;
+class group_board;
+class raft_transport;
+namespace store {
+class member_disk;
+}
+
+/// Defaults fit a data centre: a dead leader is replaced within about a second.
+struct raft_timing {
+  std::chrono::milliseconds heartbeat_every{50};
+  std::chrono::milliseconds election_min{500}; // jittered up to twice this
+  /// A write that found no leader waits this long for one before it is refused with 503.
+  std::chrono::milliseconds leader_patience{5000};
+  std::chrono::seconds check_every{60}; // state hashes of all members are compared; 0: never
+  bool lease_reads = false;             // trusts clock rates; see raft_core.hpp
+};
 
 struct raft_options {
   std::string data_dir; // made with mode 0700 when missing; holds nothing but the store
   /// Names the cluster the directory belongs to. Empty: take what the directory says; refused when that is new.
   std::string cluster_id;
   store::member_id member{1};
+  /// Who founds the group, for a new directory. Empty: this member alone, unless it is `joining`.
+  std::vector<store::member_id> founders;
+  bool joining = false; // of a new directory: others lead the group already and will add this member
+  /// How the others are reached; null in a group of one. Outlives the actor.
+  std::shared_ptr<raft_transport> transport;
+  /// May be null: made then. Given when somebody else must hold it before the actor exists.
+  std::shared_ptr<group_board> group;
+  raft_timing timing;
+  /// Leadership goes to the voter with the highest number here among those that hold everything; absent: 0.
+  std::map<store::member_id, int> priorities;
   std::uint64_t disk_reserve_bytes = store::limits::disk_reserve_bytes;
   std::chrono::seconds retention = store::limits::retention_min;
-  std::uint64_t seed = 1;             // of election jitter
+  std::uint64_t seed = 1;             // of election jitter and of this life's write ids: different at each start
   std::shared_ptr<actor_board> board; // may be null: then the actors do not appear in the live tree
+
+  // For simulation and tests.
+  std::shared_ptr<store::member_disk> disk;             // instead of RocksDB in data_dir
+  bool threads = true;                                  // false: the writer is an ordinary actor, nothing is detached
+  std::function<raft::instant(raft::instant)> my_clock; // what this member's clock says at a true instant; empty: that
+  std::string board_path = "node/raft";
 };
 
 struct raft_handles {
   raft_actor raft;
+  std::shared_ptr<group_board> group;
   std::shared_ptr<store::published> state;
   std::shared_ptr<store::watch_hub> hub;
 };
 
-/// Blocks for the time of recovery. When it returns the group of one has a leader, everything that was ever
-/// acknowledged is in `state`, and the watch windows hold the recent past.
+/// Blocks for the time of recovery. When it returns, a group of one has a leader, and `state` and the watch windows
+/// hold what this member knew to be committed. A member of a larger group learns the rest from its leader: see `group`.
 /// Stop with `flush_and_stop`, then send the actor an exit message.
 result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options);
 

@@ -1,5 +1,6 @@
 #include "actors/raft/raft_state.hpp"
 
+#include "actors/raft/group_board.hpp"
 #include "actors/raft/limits.hpp"
 
 #include <caf/event_based_actor.hpp>
@@ -23,7 +24,12 @@ void raft_state::init(raft_inner_actor::pointer self, raft_parts parts) {
   unsaved_ = std::move(parts.unsaved);
   mark_ = std::move(parts.mark);
   writer_ = self->spawn<caf::linked + caf::detached>(log_writer, disk_);
-  if (options_.board) counters_ = options_.board->enter("node/raft");
+  group_status alone;
+  alone.role = raft::role::leader;
+  alone.member = alone.leader = options_.member;
+  alone.serving = true;
+  options_.group->set(alone);
+  if (options_.board) counters_ = options_.board->enter(options_.board_path);
   if (!unsaved_.empty() || machine_->rev() > disk_->horizon()) arm_maintenance();
 }
 
@@ -278,6 +284,15 @@ void raft_state::finish_stop() {
   if (closing_ || !gathered_.empty() || !pending_.empty()) return;
   closing_ = true;
   flush_unsaved(true);
+}
+
+state_copy_ptr raft_state::copy() {
+  auto out = std::make_shared<state_copy>();
+  out->cluster_id = disk_->cluster_id();
+  out->at = mark_.at;
+  out->config = mark_.config;
+  out->view = machine_->snapshot();
+  return out;
 }
 
 std::string raft_state::status_json() const {

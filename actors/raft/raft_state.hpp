@@ -58,6 +58,7 @@ public:
   void on_core_tick(std::uint64_t epoch);
   void on_stop(caf::typed_response_promise<bool> answer);
   std::string status_json() const;
+  state_copy_ptr copy();
   /// At the end of each handler: what was gathered goes when the mailbox holds nothing more.
   void settle();
 

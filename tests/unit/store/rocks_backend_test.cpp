@@ -29,7 +29,7 @@ struct store_dir {
 };
 
 std::unique_ptr<rocks_backend> open(const std::string& dir) {
-  auto r = rocks_backend::open({dir, "c", member_id{1}, 0});
+  auto r = rocks_backend::open({dir, "c", member_id{1}, {{member_id{1}}, {}, {}, {}, false}, 0});
   REQUIRE_MESSAGE(bool(r), r.error().message);
   return std::move(*r);
 }
@@ -205,7 +205,7 @@ TEST_CASE("a damaged log record stops recovery with its place, never silently") 
     f.seekp(static_cast<std::streamoff>(std::filesystem::file_size(wal) / 2));
     f.put('~');
   }
-  auto r = rocks_backend::open({dir.path, "c", member_id{1}, 0});
+  auto r = rocks_backend::open({dir.path, "c", member_id{1}, {{member_id{1}}, {}, {}, {}, false}, 0});
   REQUIRE_FALSE(bool(r));
   CHECK(r.error().message.find("the store is damaged") != std::string::npos);
 }
@@ -232,7 +232,7 @@ TEST_CASE("a torn record at the end of the log was never acknowledged and is dro
 
 TEST_CASE("a directory of a newer format is refused with a sentence") {
   store_dir dir;
-  auto no_id = rocks_backend::open({dir.path, "", member_id{1}, 0});
+  auto no_id = rocks_backend::open({dir.path, "", member_id{1}, {{member_id{1}}, {}, {}, {}, false}, 0});
   REQUIRE_FALSE(bool(no_id));
   CHECK(no_id.error().message.find("cluster's id must be given") != std::string::npos);
 }
@@ -289,7 +289,7 @@ TEST_CASE("a full disk refuses writes with 507, reads go on, and space heals it"
 
 TEST_CASE("too little reserve refuses appends before the disk is full") {
   store_dir dir;
-  auto r = rocks_backend::open({dir.path, "c", member_id{1}, ~0ull});
+  auto r = rocks_backend::open({dir.path, "c", member_id{1}, {{member_id{1}}, {}, {}, {}, false}, ~0ull});
   REQUIRE(bool(r));
   write_group g;
   g.append = {entry(1, 1, "x")};
