@@ -85,10 +85,10 @@ void on_down(self_ptr self, const caf::down_msg& down) {
 }
 
 caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std::vector<child_spec> specs,
-                         std::function<void(std::string)> on_fatal) {
+                         std::function<void(std::string)> on_fatal, const std::string& path) {
   auto& s = self->state;
   s.board = std::move(board);
-  s.counters = s.board->enter("node");
+  s.counters = s.board->enter(path);
   s.on_fatal = std::move(on_fatal);
   s.log = component_log("supervisor");
   self->set_down_handler([self](caf::down_msg& down) { on_down(self, down); });
@@ -120,8 +120,9 @@ caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std:
 } // namespace
 
 caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board,
-                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal) {
-  return sys.spawn(supervisor, std::move(board), std::move(children), std::move(on_fatal));
+                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal,
+                            std::string path) {
+  return sys.spawn(supervisor, std::move(board), std::move(children), std::move(on_fatal), std::move(path));
 }
 
 } // namespace troupe::node

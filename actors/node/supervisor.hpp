@@ -43,7 +43,9 @@ std::chrono::milliseconds next_restart_delay(std::chrono::milliseconds former,
 using stop_children = caf::atom_constant<caf::atom("stopkids")>;
 
 /// Starts the children in order. `stop_children` ends them in reverse order and is answered when all are gone.
+/// `path` is its own place in the actor tree.
 caf::actor spawn_supervisor(caf::actor_system& sys, std::shared_ptr<actor_board> board,
-                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal);
+                            std::vector<child_spec> children, std::function<void(std::string)> on_fatal,
+                            std::string path = "node");
 
 } // namespace troupe::node
