@@ -29,6 +29,8 @@ void group_board::set(group_status s) {
     std::lock_guard lock(mutex_);
     if (s == now_) return;
     now_ = s;
+    in_service_.store(s.out_of_service.empty(), std::memory_order_release);
+    alone_serving_.store(s.alone && s.serving && s.out_of_service.empty(), std::memory_order_release);
     tell = listeners_;
   }
   for (const auto& l : tell)

@@ -9,6 +9,7 @@
 #include "actors/raft/raft_types.hpp"
 #include "api/status.hpp"
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,10 @@ struct group_status {
 class group_board {
 public:
   group_status now() const;
+  /// now().alone && now().serving, without a lock: asked for every request.
+  bool alone_and_serving() const noexcept { return alone_serving_.load(std::memory_order_acquire); }
+  /// now().out_of_service.empty(), without a lock.
+  bool in_service() const noexcept { return in_service_.load(std::memory_order_acquire); }
   /// Calls `fn` after every change, on the Raft actor's thread, until the token dies. The first call comes at once, on
   /// the caller's thread, with the present status.
   std::shared_ptr<void> subscribe(std::function<void(const group_status&)> fn);
@@ -52,6 +57,7 @@ private:
     std::function<void(const group_status&)> fn;
   };
   mutable std::mutex mutex_;
+  std::atomic<bool> alone_serving_{false}, in_service_{true};
   group_status now_;
   std::vector<std::shared_ptr<listener>> listeners_;
   std::vector<std::function<void(const status&)>> readers_;
