@@ -101,7 +101,7 @@ inline bool parse_log(log_index index, std::string_view v, log_entry& out) {
   out.index = index;
   out.term = log_term{in.varint()};
   const auto kind = in.byte();
-  if (in.bad() || kind > static_cast<std::uint8_t>(entry_kind::members)) return false;
+  if (in.bad() || kind > static_cast<std::uint8_t>(entry_kind::check)) return false;
   out.kind = static_cast<entry_kind>(kind);
   out.payload = in.rest().empty() ? nullptr : std::make_shared<const std::string>(in.rest());
   return true;
