@@ -1,5 +1,7 @@
 #include "store/watch_window.hpp"
 
+#include "store/mutations.hpp"
+
 #include <algorithm>
 #include <shared_mutex>
 
@@ -38,8 +40,9 @@ struct watch_window::table {
   std::vector<waiter*> waiters;
 
   std::deque<event_ptr>::const_iterator first_after(revision cursor) const {
-    return std::upper_bound(events.begin(), events.end(), cursor,
-                            [](revision c, const event_ptr& e) { return c < e->rev; });
+    return std::upper_bound(events.begin(), events.end(), cursor, [](revision c, const event_ptr& e) {
+      return c < e->rev + mutated(mutation::repeat_event);
+    });
   }
   bool has_after(revision cursor, revision seen) const {
     std::lock_guard g(events_lock);
@@ -110,7 +113,7 @@ void watch_window::forget_oldest(table& t) {
     bytes_.fetch_sub(c, std::memory_order_relaxed);
     t.events.pop_front();
   }
-  t.floor = rev;
+  if (!mutated(mutation::forget_silently)) t.floor = rev;
 }
 
 void watch_window::shrink_to_hub_limit() {
@@ -181,11 +184,12 @@ pull_result watch_window::pull(std::string_view name, revision cursor, std::size
   // Not beyond `seen`: the rest of that transaction may still be on its way into the table.
   for (; from != last && (*from)->rev <= seen; ++from) {
     const bool same_txn = !out.events.empty() && out.events.back()->rev == (*from)->rev;
-    if (out.events.size() >= limit && !same_txn) break;
+    if (out.events.size() >= limit && (!same_txn || mutated(mutation::split_revision))) break;
     out.events.push_back(*from);
   }
   if (!out.events.empty())
-    out.upto = from == last ? std::max(out.events.back()->rev, out.upto) : out.events.back()->rev;
+    out.upto = from == last || mutated(mutation::bookmark_ahead) ? std::max(out.events.back()->rev, out.upto)
+                                                                 : out.events.back()->rev;
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "actors/raft/quorum.hpp"
 #include "store/bytes.hpp"
+#include "store/mutations.hpp"
 
 #include <algorithm>
 
@@ -60,7 +61,7 @@ std::optional<group_config> changed(const group_config& now, const members_chang
     return std::nullopt;
   }
   group_config next = now;
-  const bool joint = change.steps.size() > 1;
+  const bool joint = change.steps.size() > 1 && !mutated(mutation::skip_joint);
   if (joint) {
     next.outgoing = now.voters;
     next.auto_leave = true;

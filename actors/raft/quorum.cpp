@@ -1,5 +1,7 @@
 #include "actors/raft/quorum.hpp"
 
+#include "store/mutations.hpp"
+
 #include <algorithm>
 
 namespace troupe::raft {
@@ -10,12 +12,14 @@ log_index committed_index(const std::vector<member_id>& voters, const std::funct
   at.reserve(voters.size());
   for (auto id : voters)
     at.push_back(match(id));
-  const auto nth = at.begin() + static_cast<std::ptrdiff_t>((at.size() - 1) / 2);
+  auto nth = at.begin() + static_cast<std::ptrdiff_t>((at.size() - 1) / 2);
+  if (mutated(mutation::half_is_majority)) nth = at.begin() + static_cast<std::ptrdiff_t>(at.size() / 2);
   std::nth_element(at.begin(), nth, at.end()); // of 4 voters 3 must have it: the second smallest
   return *nth;
 }
 
 log_index committed_index(const group_config& c, const std::function<log_index(member_id)>& match) {
+  if (mutated(mutation::learners_count)) return committed_index(all_members(c), match);
   return std::min(committed_index(c.voters, match), committed_index(c.outgoing, match));
 }
 

@@ -1,5 +1,7 @@
 #include "actors/raft/raft_core.hpp"
 
+#include "store/mutations.hpp"
+
 namespace troupe::raft {
 
 /// splitmix64: the jitter's only source, seeded by the options.
@@ -22,6 +24,7 @@ bool raft_core::alone() const {
 
 /// Also a member that the latest change removes may have to be elected to get that change committed (thesis 4.2.2).
 bool raft_core::promotable() const {
+  if (recovering_) return false;
   if (is_voter(config(), opt_.self)) return true;
   for (const auto& [index, c] : configs_)
     if (&c != &configs_.back().second && configs_.back().first > log_.commit() && is_voter(c, opt_.self)) return true;
@@ -68,15 +71,15 @@ void raft_core::campaign(bool pre, bool transfer) {
 }
 
 void raft_core::handle(const message& m, const vote_request& r) {
-  const bool current = r.last.term > log_.last().term ||
+  const bool current = r.last.term > log_.last().term || mutated(mutation::vote_for_stale_log) ||
                        (r.last.term == log_.last().term && r.last.index >= log_.last().index); // thesis 3.6.1
   if (r.pre) {
-    const bool granted = current && m.term > hard_.term;
+    const bool granted = current && m.term > hard_.term && !recovering_;
     send_as(m.from, granted ? m.term : hard_.term, vote_reply{granted, true}, false);
     return;
   }
   const bool free = hard_.vote == m.from || (!hard_.vote && !leader_);
-  const bool granted = current && free && role_ != role::leader;
+  const bool granted = current && free && role_ != role::leader && !recovering_;
   if (granted) {
     hard_.vote = m.from;
     arm_election();

@@ -1,6 +1,7 @@
 #include "actors/raft/raft_core.hpp"
 
 #include "actors/raft/confchange.hpp"
+#include "store/mutations.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -67,7 +68,9 @@ bool raft_core::quorum_contacted_since(instant when) const {
 
 void raft_core::broadcast_heartbeat() {
   for (const auto& [id, p] : progress_)
-    if (id != opt_.self) send(id, heartbeat{std::min(log_.commit(), p.match), round_});
+    if (id != opt_.self)
+      send(id,
+           heartbeat{mutated(mutation::heartbeat_commits) ? log_.commit() : std::min(log_.commit(), p.match), round_});
 }
 
 log_position raft_core::append_own(entry_kind kind, bytes_ptr payload) {
@@ -119,12 +122,13 @@ void raft_core::advance_commit() {
   progress_[opt_.self].match = log_.stable();
   const auto before = log_.commit();
   while (role_ == role::leader) {
-    const auto n = committed_index(config(), [this](member_id id) {
+    auto n = committed_index(config(), [this](member_id id) {
       auto it = progress_.find(id);
       return it == progress_.end() ? log_index{} : it->second.match;
     });
+    if (mutated(mutation::commit_alone)) n = log_.stable();
     // Only entries of this term are committed by counting (thesis 3.6.2).
-    if (n <= log_.commit() || log_.term_at(n) != hard_.term) break;
+    if (n <= log_.commit() || (log_.term_at(n) != hard_.term && !mutated(mutation::count_prior_term))) break;
     commit_to(n);
   }
   if (log_.commit() == before) return;
@@ -167,17 +171,23 @@ void raft_core::handle(const message& m, const append_reply& r) {
   p.next = std::max(p.next, p.match.next());
   p.freed(r.match);
   if (p.how == progress::mode::probe) p.become_replicate();
-  if (p.how == progress::mode::snapshot && log_.term_at(p.match)) p.become_probe(p.match.next());
+  const bool restored = p.how == progress::mode::snapshot && log_.term_at(p.match);
+  if (restored) p.become_probe(p.match.next());
   if (news) advance_commit();
   it = progress_.find(m.from); // what was committed may have ended this member's part, and its progress with it
   if (role_ != role::leader || it == progress_.end()) return;
-  replicate(m.from, false);
+  replicate(m.from, restored); // tells a member that lost its log what is committed, also when nothing follows
   if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
 }
 
 void raft_core::refused_append(progress& p, const append_reply& r) {
   const auto rejected = r.match;
   if (p.how == progress::mode::snapshot) return;
+  if (r.lost && r.hint.index < p.match) { // what it acknowledged once is gone
+    p.match = r.hint.index;
+    p.become_probe(p.match.next());
+    return;
+  }
   if (p.how == progress::mode::replicate) {
     if (rejected > p.match) p.become_probe(p.match.next());
     return;
@@ -251,7 +261,7 @@ void raft_core::queue_read(member_id from, std::uint64_t id) {
   const bool ready = committed_in_term();
   const bool leased = opt_.lease_reads && !lease_spent_ && now_ < lease_until_;
   const std::map<member_id, bool> self{{opt_.self, true}};
-  if (ready && (leased || count_votes(config(), self) == vote_outcome::won)) {
+  if (ready && (leased || mutated(mutation::read_without_round) || count_votes(config(), self) == vote_outcome::won)) {
     answer_read(from, id, log_.commit(), true);
     return;
   }
@@ -278,6 +288,7 @@ void raft_core::settle_round() {
     if (id == opt_.self || p.acked_round >= round_) acks[id] = true;
   if (count_votes(config(), acks) != vote_outcome::won) return;
   lease_until_ = round_sent_ + opt_.election_min * 3 / 4; // followers wait longer than that; a quarter is for drift
+  if (mutated(mutation::stale_lease)) lease_until_ = now_ + opt_.election_min * 2;
   round_open_ = false;
   const auto done = std::exchange(round_reads_, {});
   for (const auto& r : done)
