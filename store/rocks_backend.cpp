@@ -239,7 +239,11 @@ result<void> rocks_backend::impl::write_identity() {
   b.Put(cf[f_meta], "format", std::to_string(format_version));
   b.Put(cf[f_meta], "cluster", opt.cluster_id);
   b.Put(cf[f_meta], "member", std::to_string(opt.member.v));
-  b.Put(cf[f_meta], "applied", encode_mark({{}, 0, opt.first}));
+  // The founding configuration counts as entry 1, which no log holds: a member that joins later must start from a
+  // snapshot, since the log alone would not tell it who founded the group.
+  const log_position founded{log_index{opt.first.voters.empty() ? 0u : 1u}, {}};
+  b.Put(cf[f_meta], "applied", encode_mark({founded, 0, opt.first}));
+  b.Put(cf[f_meta], "log_base", encode_pair(founded.index.v, founded.term.v));
   rocksdb::WriteOptions w;
   w.sync = true;
   const auto s = db->Write(w, &b);

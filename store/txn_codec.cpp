@@ -12,6 +12,7 @@ namespace troupe::store {
 namespace {
 
 constexpr char format_version = 1;
+constexpr char framed_version = write_frame_mark;
 
 void put_key(std::string& out, const object_key& k) {
   put_text(out, k.table);
@@ -72,7 +73,13 @@ bool decode_txn(std::string_view bytes, txn_ref& out) {
   out.puts.clear();
   out.erases.clear();
   byte_reader in(bytes);
-  if (in.byte() != format_version) return false;
+  auto version = in.byte();
+  if (version == framed_version) { // a write id stands before it
+    in.take(8);
+    in.varint();
+    version = in.byte();
+  }
+  if (version != format_version) return false;
   out.fence_term = in.varint();
   for (auto n = in.varint(); n > 0 && !in.bad(); --n) {
     auto& c = out.compares.emplace_back();

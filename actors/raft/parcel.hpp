@@ -45,11 +45,6 @@ struct diverged {
   log_index at;
   std::uint64_t expected = 0, found = 0;
 };
-/// Member -> leader: its disk lost what it once acknowledged; forget what you believe it holds.
-struct lost_log {
-  log_position last; // what it still has
-};
-
 struct parcel {
   member_id from, to;
   std::vector<message> messages;

@@ -8,13 +8,13 @@
 namespace troupe::raft {
 
 namespace {
-constexpr std::size_t forwarded_reads_max = 4096; // beyond: answered as failed, the caller tries again
+constexpr std::size_t forwarded_reads_max = 4096; // beyond: the oldest is answered as failed
 }
 
 raft_core::raft_core(core_options options, core_state from)
     : opt_(options), hard_(from.hard), durable_hard_(from.hard), handed_hard_(from.hard),
       log_(from.base, std::move(from.log), from.hard.commit, std::max(from.applied, from.base.index)),
-      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v) {
+      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v), recovering_(from.recovering) {
   configs_.emplace_back(log_.applied(), std::move(from.config));
   for (auto i = log_.applied().next(); i <= log_.last().index; i = i.next())
     adopt(log_.at(i));
@@ -130,6 +130,15 @@ void raft_core::on(const propose_entries& p) {
   replicate_all(false);
 }
 
+void raft_core::on(const propose_check&) {
+  if (role_ != role::leader || transfer_to_) {
+    out_.refused = role_ != role::leader ? refusal::not_leader : refusal::transferring;
+    return;
+  }
+  out_.accepted = append_own(entry_kind::check, nullptr);
+  replicate_all(false);
+}
+
 void raft_core::on(const change_members& c) {
   std::string why;
   if (role_ != role::leader)
@@ -152,9 +161,13 @@ void raft_core::on(const read_index& r) {
     queue_read(opt_.self, r.id);
     return;
   }
-  if (!leader_ || forwarded_reads_.size() >= forwarded_reads_max) {
+  if (!leader_) {
     out_.reads.push_back({r.id, {}, false});
     return;
+  }
+  if (forwarded_reads_.size() >= forwarded_reads_max) { // answers were lost: the oldest will not come any more
+    out_.reads.push_back({forwarded_reads_.front(), {}, false});
+    forwarded_reads_.erase(forwarded_reads_.begin());
   }
   forwarded_reads_.push_back(r.id);
   send(leader_, read_request{r.id});
@@ -237,7 +250,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   }
   if (!log_.holds(r.prev)) {
     const auto at = find_agreement({std::min(r.prev.index, log_.last().index), r.prev.term});
-    send(m.from, append_reply{false, r.prev.index, {at, log_.term_at(at).value_or(log_term{})}});
+    send(m.from, append_reply{false, r.prev.index, {at, log_.term_at(at).value_or(log_term{})}, recovering_});
     return;
   }
   auto expected = r.prev.index.next();
@@ -256,6 +269,8 @@ void raft_core::handle(const message& m, const append_request& r) {
   }
   const log_index last_new = expected.prev();
   commit_to(std::min(r.commit, last_new));
+  // What the leader committed in its own term comes after everything that was ever acknowledged before.
+  if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
   send_durable(m.from, append_reply{true, last_new, {}});
 }
 

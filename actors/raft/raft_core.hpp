@@ -45,6 +45,9 @@ struct core_state {
   std::vector<log_entry> log;
   log_index applied;   // the durable state machine covers the log up to here
   group_config config; // as of `applied`; later changes are found in the log
+  /// The disk lost entries this member may have acknowledged (term and vote are whole): it neither votes nor stands
+  /// for election before it holds everything a leader had committed in its own term.
+  bool recovering = false;
 };
 
 class raft_core {
@@ -60,6 +63,8 @@ public:
   const group_config& config() const { return configs_.back().second; }
   const raft_log& log() const { return log_; }
   const std::map<member_id, progress>& members() const { return progress_; }
+  bool recovering() const { return recovering_; }
+  bool transferring() const { return static_cast<bool>(transfer_to_); }
 
 private:
   // raft_core.cpp: entry, persistence, following
@@ -67,6 +72,7 @@ private:
   void on(const tick&);
   void on(const receive&);
   void on(const propose_entries&);
+  void on(const propose_check&);
   void on(const persisted&);
   void on(const persist_failed&);
   void on(const read_index&);
@@ -147,6 +153,7 @@ private:
   effects out_;
   persist_effect waiting_; // gathers while a persist is out
   bool persisting_ = false;
+  bool recovering_;
   bool write_refused_ = false; // alone: do not offer term and vote again before there is something new to write
 
   instant election_at_ = instant::max();

@@ -51,6 +51,7 @@ struct append_reply {
   bool ok = false;
   log_index match;   // ok: everything up to here is durable; refused: the prev index that did not match
   log_position hint; // refused: where the logs may agree
+  bool lost = false; // refused by a member whose disk lost what it acknowledged: believe `hint`, not the past
 };
 struct heartbeat {
   log_index commit;
@@ -115,7 +116,8 @@ struct receive {
 struct propose_entries {
   std::vector<bytes_ptr> payloads; // all or none are accepted
 };
-struct persisted {}; // the one persist effect that was handed out is durable
+struct propose_check {}; // every member shall report the hash of its state as of this entry
+struct persisted {};     // the one persist effect that was handed out is durable
 /// The persist could not be written. Of a member without others, what it would have appended is cut off and nothing
 /// of it counts. With others it may be theirs already: a leader steps down, and the shell goes on trying that write.
 struct persist_failed {};
@@ -139,7 +141,7 @@ struct unreachable { // a message to this member was lost for certain
   member_id who;
 };
 
-using event = std::variant<begin, tick, receive, propose_entries, persisted, persist_failed, read_index,
+using event = std::variant<begin, tick, receive, propose_entries, propose_check, persisted, persist_failed, read_index,
                            transfer_leadership, change_members, chunk_read, compact_log, unreachable>;
 
 // ---------------------------------------------------------------- effects

@@ -14,6 +14,7 @@
 #include "actors/raft/parcel.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -43,6 +44,9 @@ public:
   void term_applied(log_term term);
   /// Certain not to be appended in `term`: waits again.
   void refused(const std::vector<write_id>& ids, log_term term);
+  /// Those sent in `term` or before: of unknown fate when entries up to it were skipped by a snapshot, and certain not
+  /// to have happened when a group of one could not write them.
+  std::vector<std::uint64_t> sent_up_to(log_term term) const;
   /// Gives up `number`.
   void drop(std::uint64_t number);
 
@@ -51,7 +55,7 @@ public:
     bool sent = false; // its fate is unknown; otherwise it certainly did not happen
   };
   /// Those that have waited since before `ready_since` without being sent, or since before `sent_since` at all.
-  std::vector<late> overdue(instant ready_since, instant sent_since);
+  std::vector<late> overdue(instant ready_since, instant sent_since) const;
 
 private:
   struct entry {
@@ -59,6 +63,8 @@ private:
     instant since{0};
     log_term sent; // 0: waits
   };
+  void wait_again(const std::function<bool(std::uint64_t, const entry&)>& which);
+
   std::uint64_t life_;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, entry> open_;
