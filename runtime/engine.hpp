@@ -201,7 +201,8 @@ std::shared_ptr<image_store> make_image_store(const std::string& root);
 /// crun under conmon; runc where crun cannot run.
 std::shared_ptr<engine> make_linux_engine(const engine_paths&, std::shared_ptr<image_store>);
 /// No containers: states advance by themselves; for hollow nodes and tests without privileges.
-std::shared_ptr<engine> make_hollow_engine();
+/// `wall_clock` empty: the system clock.
+std::shared_ptr<engine> make_hollow_engine(std::function<std::chrono::system_clock::time_point()> wall_clock = {});
 /// Removes every container, mount, namespace and cgroup of these paths; used by `down --purge`.
 result<void> purge(const engine_paths&);
 

@@ -218,6 +218,7 @@ inner_actor::behavior_type api_behavior(inner_actor::stateful_pointer<api_state>
   auto& st = self->state;
   st.self = self;
   st.s = std::move(s);
+  if (st.s->seed != 0) st.random = random_source(st.s->seed);
   st.counters = std::move(counters);
   st.sink = caf::actor_cast<txn_sink_actor>(inner_actor(self));
   return {

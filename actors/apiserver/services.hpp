@@ -30,6 +30,7 @@ struct services {
   std::shared_ptr<view_pins> pins;
   std::string server_address; // host:port as clients reach this server
   std::atomic<bool> ready{false};
+  std::uint64_t seed = 0; // of uids and generated names, so that a simulation replays; 0: drawn from the system
   request_counters counted;
 
   store::view_ptr view() const { return options.state->current(); }

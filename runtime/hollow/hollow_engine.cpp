@@ -25,6 +25,8 @@ status hollow(const char* what) {
 /// labelled `hollow/exit-code` ends by itself at start, as a finished job would.
 class hollow_engine final : public engine {
 public:
+  explicit hollow_engine(std::function<clock::time_point()> now) : now_(std::move(now)) {}
+
   result<sandbox_info> create_sandbox(const sandbox_spec& spec) override {
     std::lock_guard guard(lock_);
     return sandboxes_.emplace(spec.id, sandbox_info{spec.id, spec.ns, spec.name, "", "/hollow/" + spec.id})
@@ -55,7 +57,7 @@ public:
     c.image = spec.image;
     c.attempt = spec.attempt;
     c.phase = container_phase::created;
-    c.created_at = clock::now();
+    c.created_at = now_();
     c.log_path = spec.log_path;
     c.labels = spec.labels;
     if (!containers_.emplace(spec.id, c).second)
@@ -71,7 +73,7 @@ public:
       if (it->second.phase != container_phase::created)
         return refuse(409, "Conflict", "container \"" + id + "\" cannot be started again");
       it->second.phase = container_phase::running;
-      it->second.started_at = clock::now();
+      it->second.started_at = now_();
       if (const auto l = it->second.labels.find("hollow/exit-code"); l != it->second.labels.end())
         exit_code = std::atoi(l->second.c_str());
     }
@@ -144,7 +146,7 @@ private:
       if (it == containers_.end() || it->second.phase == container_phase::exited) return;
       it->second.phase = container_phase::exited;
       it->second.exit_code = exit_code;
-      it->second.finished_at = clock::now();
+      it->second.finished_at = now_();
       info = it->second;
       fn = on_exit_;
     }
@@ -155,10 +157,14 @@ private:
   std::map<std::string, sandbox_info> sandboxes_;
   std::map<std::string, container_info> containers_;
   std::function<void(const container_info&)> on_exit_;
+  const std::function<clock::time_point()> now_;
 };
 
 } // namespace
 
-std::shared_ptr<engine> make_hollow_engine() { return std::make_shared<hollow_engine>(); }
+std::shared_ptr<engine> make_hollow_engine(std::function<clock::time_point()> wall_clock) {
+  if (!wall_clock) wall_clock = [] { return clock::now(); };
+  return std::make_shared<hollow_engine>(std::move(wall_clock));
+}
 
 } // namespace troupe::runtime
