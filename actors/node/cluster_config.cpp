@@ -1,165 +1,24 @@
-#include "actors/node/cluster_config.hpp"
-
-#include <yaml-cpp/yaml.h>
+#include "actors/node/config_reader.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <charconv>
-#include <functional>
 #include <set>
 
 namespace troupe::node {
 
 namespace {
 
-using errors_t = std::vector<config_error>;
-
-bool is_dns_label(std::string_view s) {
-  if (s.empty() || s.size() > 63) return false;
-  auto alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  if (!alnum(s.front()) || !alnum(s.back())) return false;
-  return std::all_of(s.begin(), s.end(), [&](char c) { return alnum(c) || c == '-'; });
-}
-
-bool is_dns_name(std::string_view s) {
-  if (s.empty() || s.size() > 253) return false;
-  while (true) {
-    const auto dot = s.find('.');
-    if (!is_dns_label(s.substr(0, dot))) return false;
-    if (dot == std::string_view::npos) return true;
-    s.remove_prefix(dot + 1);
-  }
-}
-
-bool is_ipv4(const std::string& s) {
-  in_addr a{};
-  return inet_pton(AF_INET, s.c_str(), &a) == 1;
-}
-
-/// Accepts a network of `shortest` to `longest` bits whose host part is zero.
-bool is_cidr(const std::string& s, int shortest, int longest) {
-  const auto slash = s.find('/');
-  if (slash == std::string::npos) return false;
-  in_addr a{};
-  if (inet_pton(AF_INET, s.substr(0, slash).c_str(), &a) != 1) return false;
-  int bits = -1;
-  auto [end, ec] = std::from_chars(s.data() + slash + 1, s.data() + s.size(), bits);
-  if (ec != std::errc{} || end != s.data() + s.size() || bits < shortest || bits > longest) return false;
-  return (ntohl(a.s_addr) & ((1ULL << (32 - bits)) - 1)) == 0;
-}
-
-/// Walks one mapping: each key goes to its handler, unknown and repeated keys become errors.
-class section {
-public:
-  using handler = std::function<void(const YAML::Node&)>;
-  section(std::string where, errors_t& errors) : where_(std::move(where)), errors_(errors) {}
-
-  section& key(std::string name, handler h) {
-    handlers_.emplace_back(std::move(name), std::move(h));
-    return *this;
-  }
-
-  void read(const YAML::Node& n) const {
-    if (!n.IsMap()) {
-      fail(n, where_ + ": expected a mapping (key: value lines)");
-      return;
-    }
-    std::set<std::string> seen;
-    for (const auto& kv : n) {
-      if (!kv.first.IsScalar()) {
-        fail(kv.first, where_ + ": expected a plain key");
-        continue;
-      }
-      const auto name = kv.first.Scalar();
-      const auto it = std::find_if(handlers_.begin(), handlers_.end(), [&](const auto& h) { return h.first == name; });
-      if (it == handlers_.end()) {
-        unknown(kv.first, name);
-      } else if (!seen.insert(name).second) {
-        fail(kv.first, where_ + ": key \"" + name + "\" appears twice");
-      } else {
-        it->second(kv.second);
-      }
-    }
-  }
-
-  void fail(const YAML::Node& n, std::string what) const {
-    errors_.push_back({n.Mark().line + 1, n.Mark().column + 1, std::move(what)});
-  }
-
-private:
-  void unknown(const YAML::Node& n, const std::string& name) const {
-    std::vector<std::string> known;
-    for (const auto& h : handlers_)
-      known.push_back(h.first);
-    auto what = where_ + ": unknown key \"" + name + "\"";
-    if (auto near = nearest_word(name, known)) {
-      what += "; did you mean \"" + *near + "\"?";
-    } else {
-      what += "; known keys are ";
-      for (std::size_t i = 0; i < known.size(); ++i)
-        what += (i ? ", " : "") + known[i];
-    }
-    fail(n, std::move(what));
-  }
-
-  std::string where_;
-  errors_t& errors_;
-  std::vector<std::pair<std::string, handler>> handlers_;
-};
-
-/// Makes handlers that check one scalar and store it.
-struct reader {
-  errors_t& errors;
-
-  void fail(const YAML::Node& n, std::string what) const {
-    errors.push_back({n.Mark().line + 1, n.Mark().column + 1, std::move(what)});
-  }
-
-  section::handler text(std::string name, std::string& out, std::function<bool(const std::string&)> ok,
-                        std::string expected) const {
-    return [=, this, &out](const YAML::Node& n) {
-      if (!n.IsScalar() || !ok(n.Scalar())) {
-        fail(n, name + ": expected " + expected + (n.IsScalar() ? ", found \"" + n.Scalar() + "\"" : std::string{}));
-        return;
-      }
-      out = n.Scalar();
-    };
-  }
-
-  template <class Int>
-  section::handler number(std::string name, Int& out, std::int64_t low, std::int64_t high) const {
-    return [=, this, &out](const YAML::Node& n) {
-      std::int64_t v = 0;
-      const auto s = n.IsScalar() ? n.Scalar() : std::string{};
-      const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), v);
-      if (s.empty() || ec != std::errc{} || end != s.data() + s.size() || v < low || v > high) {
-        fail(n, name + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
-                    (s.empty() ? "" : ", found \"" + s + "\""));
-        return;
-      }
-      out = static_cast<Int>(v);
-    };
-  }
-
-  section::handler map(std::string name, std::map<std::string, std::string>& out) const {
-    return [=, this, &out](const YAML::Node& n) {
-      if (!n.IsMap()) return fail(n, name + ": expected a mapping of text to text");
-      for (const auto& kv : n) {
-        if (!kv.first.IsScalar() || !kv.second.IsScalar()) {
-          fail(kv.first, name + ": expected text for both key and value");
-          continue;
-        }
-        out[kv.first.Scalar()] = kv.second.Scalar();
-      }
-    };
-  }
-};
+using namespace detail;
+using namespace std::chrono_literals;
 
 bool is_level(const std::string& s) {
   static const std::set<std::string> levels{"trace", "debug", "info", "warning", "error", "critical", "off"};
   return levels.contains(s);
 }
+constexpr int heartbeats_per_election = 5;
 constexpr auto level_words = "one of trace, debug, info, warning, error, critical, off";
+
+/// 0.0.0.0 and loopback mean another place on each node.
+bool is_node_address(const std::string& s) { return is_ipv4(s) && !s.starts_with("0.") && !s.starts_with("127."); }
 
 void read_roles(const reader& r, const YAML::Node& n, node_config& out) {
   if (!n.IsSequence() || n.size() == 0) return r.fail(n, "nodes[].roles: expected a list of master and worker");
@@ -186,6 +45,8 @@ node_config read_node(const reader& r, const YAML::Node& n) {
   s.key("name", r.text("nodes[].name", out.name, is_dns_name, "a DNS name (lower case letters, digits, - and .)"))
       .key("roles", [&](const YAML::Node& v) { read_roles(r, v, out); })
       .key("listen", r.text("nodes[].listen", out.listen, is_ipv4, "an IPv4 address"))
+      .key("address", r.text("nodes[].address", out.address, is_node_address, "an IPv4 address that others can reach"))
+      .key("priority", r.number("nodes[].priority", out.priority, 0, 1000))
       .key("ports", [&](const YAML::Node& v) { ports.read(v); })
       .key("labels", r.map("nodes[].labels", out.labels))
       .key("maxPods", r.number("nodes[].maxPods", out.pods_max, 1, 10000));
@@ -242,6 +103,44 @@ void read_logging(const reader& r, const YAML::Node& n, log_config& out) {
   s.read(n);
 }
 
+void read_raft(const reader& r, const YAML::Node& n, raft_config& out) {
+  section s{"raft", r.errors};
+  s.key("heartbeat", r.duration("raft.heartbeat", out.heartbeat, 5ms, 10s))
+      .key("electionTimeout", r.duration("raft.electionTimeout", out.election_timeout, 50ms, 100s))
+      .key("leaseReads", r.flag("raft.leaseReads", out.lease_reads))
+      .key("checkEvery", r.duration("raft.checkEvery", out.check_every, 0s, 24h));
+  s.read(n);
+  if (out.election_timeout < heartbeats_per_election * out.heartbeat)
+    s.fail(n, "raft.electionTimeout: expected at least " + std::to_string(heartbeats_per_election) +
+                  " times raft.heartbeat, else a single lost message deposes the leader");
+}
+
+/// Rules that hold between nodes.
+void check_nodes(const reader& r, const YAML::Node& n, cluster_config& out) {
+  const auto& nodes = out.nodes;
+  const auto placed = std::count_if(nodes.begin(), nodes.end(), [](const auto& x) { return !x.address.empty(); });
+  if (placed != 0 && static_cast<std::size_t>(placed) != nodes.size())
+    r.fail(n, "nodes: some have an address and some have none; give every node the address at which the others reach "
+              "it, or none of them to run all on this machine in network namespaces");
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      const auto &a = nodes[j], &b = nodes[i];
+      if (a.address.empty() || a.address != b.address) continue;
+      const std::set<std::uint16_t> ports{a.ports.api, a.ports.actors, a.ports.proxy_health,
+                                          b.ports.api, b.ports.actors, b.ports.proxy_health};
+      if (ports.size() < 6)
+        r.fail(n[i], "nodes[]: \"" + a.name + "\" and \"" + b.name + "\" share the address " + a.address +
+                         " and a port; nodes of one address need ports of their own");
+    }
+  const auto masters = out.masters();
+  if (masters % 2 == 0 && masters > 0)
+    out.warnings.push_back({n.Mark().line + 1, n.Mark().column + 1,
+                            "nodes: " + std::to_string(masters) + " masters tolerate the loss of " +
+                                std::to_string((masters - 1) / 2) + ", no more than " + std::to_string(masters - 1) +
+                                " would, since a majority of " + std::to_string(masters) + " is " +
+                                std::to_string(masters / 2 + 1) + "; an odd number is better"});
+}
+
 void read_nodes(const reader& r, const YAML::Node& n, cluster_config& out) {
   if (!n.IsSequence() || n.size() == 0) return r.fail(n, "nodes: expected a list with at least one node");
   std::set<std::string> names;
@@ -253,6 +152,7 @@ void read_nodes(const reader& r, const YAML::Node& n, cluster_config& out) {
   }
   if (std::none_of(out.nodes.begin(), out.nodes.end(), [](const auto& x) { return x.master; }))
     r.fail(n, "nodes: at least one node needs the role master");
+  check_nodes(r, n, out);
 }
 
 /// Line of a `---` that follows content, 0 when there is none.
@@ -280,6 +180,7 @@ void read_document(const YAML::Node& doc, cluster_config& out, errors_t& errors)
                        "kind", kind, [](const auto& v) { return v == "TroupeCluster"; }, "TroupeCluster"))
       .key("name", r.text("name", out.name, is_dns_label, "a DNS label"))
       .key("network", [&](const YAML::Node& n) { read_network(r, n, out.network); })
+      .key("raft", [&](const YAML::Node& n) { read_raft(r, n, out.raft); })
       .key("logging", [&](const YAML::Node& n) { read_logging(r, n, out.logging); })
       .key("nodes", [&](const YAML::Node& n) { read_nodes(r, n, out); });
   s.read(doc);
@@ -291,37 +192,21 @@ void read_document(const YAML::Node& doc, cluster_config& out, errors_t& errors)
 
 } // namespace
 
-std::optional<std::string> nearest_word(std::string_view word, const std::vector<std::string>& known) {
-  std::optional<std::string> best;
-  std::size_t best_distance = 4;
-  for (const auto& k : known) {
-    std::vector<std::size_t> row(k.size() + 1);
-    for (std::size_t j = 0; j <= k.size(); ++j)
-      row[j] = j;
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j <= k.size(); ++j) {
-        const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-        const auto swap = diagonal + (lower(word[i - 1]) == lower(k[j - 1]) ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, swap});
-      }
-    }
-    if (row[k.size()] < best_distance && row[k.size()] < std::max(k.size(), std::size_t{2})) {
-      best_distance = row[k.size()];
-      best = k;
-    }
-  }
-  return best;
-}
-
 cluster_config single_node_config(std::string name) {
   cluster_config c;
   node_config n;
   n.name = std::move(name);
   c.nodes.push_back(std::move(n));
   return c;
+}
+
+std::size_t cluster_config::masters() const noexcept {
+  return static_cast<std::size_t>(std::count_if(nodes.begin(), nodes.end(), [](const auto& n) { return n.master; }));
+}
+
+const node_config* cluster_config::node(std::string_view wanted) const noexcept {
+  const auto it = std::find_if(nodes.begin(), nodes.end(), [&](const auto& n) { return n.name == wanted; });
+  return it == nodes.end() ? nullptr : &*it;
 }
 
 std::variant<cluster_config, std::vector<config_error>> parse_cluster_config(std::string_view text) {

@@ -1,10 +1,11 @@
 // cluster_config: the TroupeCluster file as a value; every mistake is named with line, column and the nearest key.
 // Owner:  plain value; parsed by the `up` verb before anything is started.
-// Units:  ports 1-65535; CIDRs as text, IPv4.
+// Units:  ports 1-65535; addresses and CIDRs as text, IPv4; durations in chrono, written 50ms, 2s, 1m.
 // Errors: config_error list; never a half-filled config.
 // Source: ours, design section 6 (outer contract).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -30,6 +31,9 @@ struct node_config {
   std::string name;
   bool master = true, worker = true;
   std::string listen = "0.0.0.0"; // address of the API
+  /// Where the other nodes reach this one. Empty in a cluster of several nodes: `up` makes it a network namespace.
+  std::string address;
+  int priority = 0; // of a master: among those that hold everything the highest leads
   node_ports ports;
   std::map<std::string, std::string> labels;
   std::int64_t pods_max = 110;
@@ -48,11 +52,23 @@ struct log_config {
   std::map<std::string, std::string> levels; // component -> level
 };
 
+struct raft_config {
+  std::chrono::milliseconds heartbeat{50};
+  std::chrono::milliseconds election_timeout{500}; // jittered up to twice this
+  bool lease_reads = false;                        // trusts that the masters' clocks run at nearly one rate
+  std::chrono::seconds check_every{60};            // state hashes of all masters are compared; 0: never
+};
+
 struct cluster_config {
   std::string name = "troupe";
   network_config network;
+  raft_config raft;
   log_config logging;
   std::vector<node_config> nodes;
+  std::vector<config_error> warnings; // accepted, but the user should know
+
+  std::size_t masters() const noexcept;
+  const node_config* node(std::string_view name) const noexcept;
 };
 
 /// One node with both roles, named `name`.
