@@ -92,6 +92,7 @@ struct applied_entry {
   std::uint64_t payload = 0; // hash
   revision rev = 0;          // after it
   std::uint64_t state = 0;   // hash of all objects after it
+  std::uint64_t fence = 0;   // the only term in which it may change anything; 0: any
 };
 
 /// A member started (with what its disk gave back) or replaced its state by a snapshot.
