@@ -62,7 +62,16 @@ public:
   io_step write_some(const char* from, std::size_t bytes) noexcept;
   /// Bytes that `read_some` yields without the descriptor becoming readable: look here before waiting for it.
   bool has_buffered() const noexcept;
+  /// After `closed`: what OpenSSL or the system said, or "the peer closed the connection".
+  const char* why_closed() const noexcept { return why_; }
   void close() noexcept;
+
+  /// For an event loop that owns and closes descriptors itself: it must keep both, and free `tls` before it closes.
+  struct parts {
+    int fd = -1;
+    std::shared_ptr<ssl_st> tls;
+  };
+  parts release();
 
   // Of the handshake, in this folder.
   void attach(std::shared_ptr<ssl_st> tls) { tls_ = std::move(tls); }
@@ -73,7 +82,12 @@ private:
   std::shared_ptr<ssl_st> tls_;
   identity peer_;
   std::string peer_address_, protocol_;
+  const char* why_ = "";
 };
+
+/// The steps of a session, for loops that hold its parts; `tls` null: plain TCP. `why` is set when it is closed.
+io_step stream_read(int fd, ssl_st* tls, char* into, std::size_t bytes_max, const char*& why) noexcept;
+io_step stream_write(int fd, ssl_st* tls, const char* from, std::size_t bytes, const char*& why) noexcept;
 
 struct dial_options {
   std::string address; // IP address, or a name (resolving one is not bounded by the deadline)

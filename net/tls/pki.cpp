@@ -28,6 +28,13 @@ leaf_request client(std::string cn, std::vector<std::string> groups, std::chrono
   return w;
 }
 
+// Masters serve and dial with one certificate: each side sees by it which master the other one is.
+leaf_request master_request(const std::string& name, std::chrono::system_clock::time_point now) {
+  auto w = client(std::string(master_user_prefix) + name, {master_group}, now);
+  w.server = true;
+  return w;
+}
+
 leaf_request serving_request(const pki_options& o) {
   leaf_request w;
   w.common_name = "kube-apiserver";
@@ -55,7 +62,7 @@ bool still_good(const key_pair& have, const std::string& ca_pem, const leaf_requ
   if (!std::all_of(wanted.dns.begin(), wanted.dns.end(), covers)) return false;
   if (!std::all_of(wanted.ips.begin(), wanted.ips.end(), covers)) return false;
   auto cert = detail::parse_cert(have.cert_pem);
-  return wanted.server || identity_of(cert.get()).user == wanted.common_name;
+  return !wanted.client || identity_of(cert.get()).user == wanted.common_name;
 }
 
 result<key_pair> load_pair(const std::string& base) {
@@ -140,6 +147,7 @@ result<std::shared_ptr<const pki>> open_pki(const pki_options& o) {
       {"scheduler", &pki::scheduler, client("system:kube-scheduler", {}, o.now)},
       {"controller-manager", &pki::controller_manager, client("system:kube-controller-manager", {}, o.now)},
       {"proxy", &pki::proxy, client("system:kube-proxy", {}, o.now)},
+      {"master", &pki::master, master_request(o.node_name, o.now)},
       {"node", &pki::node, client("system:node:" + o.node_name, {"system:nodes"}, o.now)},
   };
   for (const auto& s : slots)
@@ -152,6 +160,11 @@ result<key_pair> issue_client(const pki& authority, const std::string& common_na
                               const std::vector<std::string>& organizations,
                               std::chrono::system_clock::time_point now) {
   return detail::sign_leaf(authority.ca_pem, authority.ca_key_pem, client(common_name, organizations, now));
+}
+
+result<key_pair> issue_master(const pki& authority, const std::string& name,
+                              std::chrono::system_clock::time_point now) {
+  return detail::sign_leaf(authority.ca_pem, authority.ca_key_pem, master_request(name, now));
 }
 
 result<key_pair> issue_serving(const pki& authority, const std::string& common_name,

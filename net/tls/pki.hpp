@@ -20,6 +20,10 @@ namespace troupe::tls {
 
 using pkey_ptr = std::shared_ptr<evp_pkey_st>;
 
+/// A master's certificate says system:troupe-master:NAME, of this group.
+inline constexpr const char* master_user_prefix = "system:troupe-master:";
+inline constexpr const char* master_group = "system:troupe-masters";
+
 /// A certificate and its private key, both PEM.
 struct key_pair {
   std::string cert_pem;
@@ -43,6 +47,7 @@ struct pki {
   key_pair scheduler;
   key_pair controller_manager;
   key_pair proxy;
+  key_pair master;                     // of this node as a master, for both sides of sessions between nodes
   key_pair node;                       // client certificate of this node
   std::string service_account_key_pem; // signs service account tokens
 };
@@ -54,6 +59,9 @@ result<std::shared_ptr<const pki>> open_pki(const pki_options& options);
 /// A client certificate signed by the CA, for tests and for nodes that join.
 result<key_pair> issue_client(const pki& authority, const std::string& common_name,
                               const std::vector<std::string>& organizations,
+                              std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
+/// What `pki::master` of that node is.
+result<key_pair> issue_master(const pki& authority, const std::string& name,
                               std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
 /// A serving certificate signed by the CA.
 result<key_pair> issue_serving(const pki& authority, const std::string& common_name,
