@@ -1,7 +1,7 @@
 // cluster_link: what a worker has instead of a store: the masters' API, and a mirror of the objects its node may see.
 // Owner:  the node's supervisor; one actor (calls, choice of master, mirror), one dialing thread per master, one i/o
 //         thread. Components get `api`, `state` and `hub` in their component_env and do not know the difference.
-// Units:  link/limits.hpp.
+// Units:  link/link_limits.hpp.
 // Errors: calls that cannot be carried out are answered with a Status: 503 no master is reachable, 504 the fate of a
 //         write is unknown. Nothing throws; a master that refuses this node is logged with its sentence.
 // Source: design sections 3 and 9.

@@ -1,6 +1,6 @@
 // cluster_link_client: calls to one master over the link, for benchmarks and tools: no actors, no blocking calls.
 // Owner:  whoever makes it; `call` from any thread, continuations run on its i/o thread and must only post.
-// Units:  any number of calls may be outstanding up to limits::link_calls_max.
+// Units:  any number of calls may be outstanding up to limits::link::calls_max.
 // Errors: a lost session answers every outstanding call with 503; the caller makes a new client.
 // Source: ours.
 #pragma once

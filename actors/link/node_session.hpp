@@ -1,6 +1,6 @@
 // node_session: a master's side of the sessions of workers (and of other clients of the link): calls, feeds, streams.
 // Owner:  the node; one i/o thread for all sessions; per worker one actor for its feed and one as its kubelet's door.
-// Units:  link/limits.hpp; a peer that exceeds a bound is held back or closed with a reason.
+// Units:  link/link_limits.hpp; a peer that exceeds a bound is held back or closed with a reason.
 // Errors: whoever may not have a session gets one sentence that names both sides, then the end of the stream.
 // Source: design section 9; authorization as for the API: node authorizer and RBAC.
 #pragma once
