@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ class group_board;
 class raft_transport;
 namespace store {
 class member_disk;
+struct applied_mark;
+struct change_record;
 }
 
 /// Defaults fit a data centre: a dead leader is replaced within about a second.
@@ -64,6 +67,11 @@ struct raft_options {
   std::shared_ptr<store::member_disk> disk;             // instead of RocksDB in data_dir
   bool threads = true;                                  // false: the writer is an ordinary actor, nothing is detached
   std::function<raft::instant(raft::instant)> my_clock; // what this member's clock says at a true instant; empty: that
+  /// Sees each entry when it has been applied, what it changed and the revision after it; on the actor's thread, and
+  /// inside spawn_raft for what recovery applies again.
+  std::function<void(const store::log_entry&, std::span<const store::change_record>, store::revision)> on_applied;
+  /// Sees each snapshot that replaced the state.
+  std::function<void(const store::applied_mark&, const store::state_view&)> on_installed;
   std::string board_path = "node/raft";
 };
 
