@@ -131,7 +131,7 @@ void watch_window::shrink_to_hub_limit() {
   }
 }
 
-void watch_window::append(const std::vector<change_record>& changes, revision seen) {
+void watch_window::append(const std::vector<change_record>& changes, revision seen, revision at) {
   std::vector<std::shared_ptr<table>> touched;
   for (std::size_t i = 0; i < changes.size();) {
     auto t = find_or_make(*changes[i].table);
@@ -139,7 +139,7 @@ void watch_window::append(const std::vector<change_record>& changes, revision se
     for (; i < changes.size() && *changes[i].table == t->name; ++i) {
       auto e = std::make_shared<event>();
       e->type = changes[i].what;
-      e->rev = changes[i].current->mod;
+      e->rev = at != 0 ? at : changes[i].current->mod;
       e->current = changes[i].current;
       e->previous = changes[i].previous;
       const auto c = cost(*e);

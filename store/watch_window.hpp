@@ -33,7 +33,9 @@ public:
   /// Everything up to `floor` is unknown to the hub; it has seen everything from there to `seen`.
   void start(revision floor, revision seen);
   /// Takes the changes of one or more transactions, in revision order, and announces that all up to `seen` is in.
-  void append(const std::vector<change_record>& changes, revision seen);
+  /// The events carry the revisions of their objects, or `at` when it is not 0: what a reader may see can change later
+  /// than the object did.
+  void append(const std::vector<change_record>& changes, revision seen, revision at = 0);
 
   pull_result pull(std::string_view table, revision cursor, std::size_t limit) const override;
   std::unique_ptr<subscription> subscribe(std::string_view table, std::function<void()> wake) override;
