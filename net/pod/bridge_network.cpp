@@ -1,6 +1,7 @@
 #include "net/packet/host_error.hpp"
 #include "net/pod/network.hpp"
 
+#include "net/packet/device.hpp"
 #include "net/packet/namespace.hpp"
 #include "net/packet/netlink.hpp"
 #include "net/pod/address_pool.hpp"
@@ -23,40 +24,6 @@
 namespace troupe::net {
 
 namespace {
-
-/// Derived from the address, so that a neighbour's ARP entry stays right when an address gets a new owner.
-mac_address mac_of(std::uint32_t address) {
-  return {0x0a,
-          0x58,
-          static_cast<std::uint8_t>(address >> 24),
-          static_cast<std::uint8_t>(address >> 16),
-          static_cast<std::uint8_t>(address >> 8),
-          static_cast<std::uint8_t>(address)};
-}
-
-/// `troupe` and nine characters of a hash: a device name has at most fifteen; the alias tells cluster and pod in full.
-std::string device_name(const std::string& bridge, const std::string& pod_uid) {
-  std::uint64_t hash = 1469598103934665603u; // FNV-1a, the same in every build
-  for (unsigned char c : bridge + '/' + pod_uid)
-    hash = (hash ^ c) * 1099511628211u;
-  std::string out = "troupe";
-  for (int i = 0; i < 9; ++i, hash /= 36)
-    out += "0123456789abcdefghijklmnopqrstuvwxyz"[hash % 36];
-  return out;
-}
-
-result<void> write_sysctl(const std::string& key, const char* value) {
-  auto path = "/proc/sys/" + key;
-  if (std::ifstream in{path}) {
-    std::string now;
-    in >> now;
-    if (now == value) return {};
-  }
-  std::ofstream out{path};
-  out << value << std::flush;
-  if (!out) return host_error("cannot set " + path + " to " + value + ": " + std::strerror(errno));
-  return {};
-}
 
 /// Another device that holds the range or a part of it, in words; wider networks around it are fine, since the more
 /// special route wins.
