@@ -16,5 +16,20 @@ inline constexpr std::size_t gathered_txns_max = 4096;          // of one batch 
 inline constexpr std::size_t log_entries_max = 8192;            // kept behind the applied state; then cut to half
 inline constexpr std::size_t log_bytes_max = 8u << 20;          // likewise
 inline constexpr std::chrono::seconds maintain_every_max{30};   // compaction and idle flush
+inline constexpr std::size_t forward_bytes_max = 1u << 20;      // of one batch of writes to the leader
+inline constexpr std::size_t lagging_bytes_max = 64u << 20;    // kept for members that lag; beyond: they get a snapshot
+inline constexpr std::size_t snapshot_chunk_bytes = 64u << 10; // never delays a heartbeat for long
+inline constexpr std::size_t promote_lag_entries_max = 4096;   // a learner further behind is not promoted
+
+inline constexpr std::chrono::milliseconds patience_every{100};     // how often waiting writes and reads are looked at
+inline constexpr std::chrono::milliseconds refused_pause{20};       // after a refusal, before writes go out again
+inline constexpr std::chrono::milliseconds retry_write_after{500};  // a persist that failed in a group
+inline constexpr std::chrono::seconds fate_patience{10};            // for the answer to a write that is on its way: 504
+inline constexpr std::chrono::seconds read_patience{3};             // for a leader that confirms a read: 503
+inline constexpr std::chrono::milliseconds read_repeat{300};        // a question to the leader may be lost
+inline constexpr std::chrono::seconds command_patience{15};         // for a membership change to be committed: 504
+inline constexpr std::chrono::milliseconds handover_patience{1500}; // for another leader, before a planned stop
+inline constexpr std::chrono::seconds stop_patience{3};             // for open writes, before a planned stop
+inline constexpr std::chrono::seconds snapshot_idle_max{30};        // an outgoing snapshot nobody asks for is forgotten
 
 } // namespace troupe::limits

@@ -8,7 +8,7 @@ namespace troupe {
 
 namespace {
 
-std::optional<status> run(store::rocks_backend& disk, const write_job& job) {
+std::optional<status> run(store::member_disk& disk, const write_job& job) {
   try {
     auto r = disk.write(job.group);
     if (r && job.close) r = disk.close();
@@ -21,7 +21,7 @@ std::optional<status> run(store::rocks_backend& disk, const write_job& job) {
 
 } // namespace
 
-log_writer_actor::behavior_type log_writer(log_writer_actor::pointer self, std::shared_ptr<store::rocks_backend> disk) {
+log_writer_actor::behavior_type log_writer(log_writer_actor::pointer self, std::shared_ptr<store::member_disk> disk) {
   return {[self, disk = std::move(disk)](write_job_ptr& job, const write_sink_actor& sink) {
     const auto started = self->clock().now();
     auto done = std::make_shared<write_done>();

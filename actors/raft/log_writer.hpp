@@ -5,7 +5,7 @@
 // Source: ours.
 #pragma once
 
-#include "store/rocks_backend.hpp"
+#include "store/member_disk.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/fwd.hpp>
@@ -36,7 +36,7 @@ using write_sink_actor = caf::typed_actor<caf::reacts_to<write_done_ptr>>;
 using log_writer_actor = caf::typed_actor<caf::reacts_to<write_job_ptr, write_sink_actor>>;
 
 /// Spawned by the Raft actor only: as a linked, detached child.
-log_writer_actor::behavior_type log_writer(log_writer_actor::pointer self, std::shared_ptr<store::rocks_backend> disk);
+log_writer_actor::behavior_type log_writer(log_writer_actor::pointer self, std::shared_ptr<store::member_disk> disk);
 
 } // namespace troupe
 

@@ -4,7 +4,13 @@
 #include "actors/raft/limits.hpp"
 #include "actors/raft/raft_state.hpp"
 
+#include "store/rocks_backend.hpp"
+
 #include <caf/actor_system.hpp>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
 
 namespace troupe {
 
@@ -13,14 +19,21 @@ namespace {
 raft_inner_actor::behavior_type raft_shell(raft_inner_actor::stateful_pointer<raft_state> self,
                                            std::shared_ptr<raft_parts> parts) {
   self->state.init(self, std::move(*parts));
+  self->state.settle();
   return {
       [self](propose_ptr& p, const txn_sink_actor& sink) {
         self->state.on_propose(p, sink);
         self->state.settle();
       },
-      [self](raft::parcel_ptr&) {},
-      [self](const member_command_ptr&) -> status_ptr {
-        return std::make_shared<const status>(errors::unavailable("this group has one member"));
+      [self](raft::parcel_ptr& p) {
+        self->state.on_parcel(*p);
+        self->state.settle();
+      },
+      [self](const member_command_ptr& c) {
+        auto answer = self->make_response_promise<status_ptr>();
+        self->state.on_command(*c, answer);
+        self->state.settle();
+        return answer;
       },
       [self](get_state_copy) -> state_copy_ptr { return self->state.copy(); },
       [self](get_raft_status) {
@@ -31,6 +44,7 @@ raft_inner_actor::behavior_type raft_shell(raft_inner_actor::stateful_pointer<ra
         auto answer = self->make_response_promise<bool>();
         self->state.settle();
         self->state.on_stop(answer);
+        self->state.settle();
         return answer;
       },
       [self](const write_done_ptr& done) {
@@ -43,6 +57,26 @@ raft_inner_actor::behavior_type raft_shell(raft_inner_actor::stateful_pointer<ra
       },
       [self](core_tick, std::uint64_t epoch) {
         self->state.on_core_tick(epoch);
+        self->state.settle();
+      },
+      [self](patience_tick) {
+        self->state.on_patience();
+        self->state.settle();
+      },
+      [self](readers_wake) {
+        self->state.on_readers();
+        self->state.settle();
+      },
+      [self](retry_write) {
+        self->state.on_retry();
+        self->state.settle();
+      },
+      [self](check_tick) {
+        self->state.on_check();
+        self->state.settle();
+      },
+      [self](hash_found, std::uint64_t at, std::uint64_t hash) {
+        self->state.on_hash(store::log_index{at}, hash);
         self->state.settle();
       },
   };
@@ -70,37 +104,75 @@ result<void> replay(raft_parts& p, raft::instant now) {
   }
 }
 
+result<std::shared_ptr<store::member_disk>> open_disk(const raft_options& o) {
+  if (o.disk) return o.disk;
+  store::group_config first;
+  if (!o.founders.empty())
+    first.voters = o.founders;
+  else if (!o.joining)
+    first.voters = {o.member};
+  std::sort(first.voters.begin(), first.voters.end());
+  auto disk = store::rocks_backend::open({o.data_dir, o.cluster_id, o.member, first, o.disk_reserve_bytes});
+  if (!disk) return disk.error();
+  return std::shared_ptr<store::member_disk>(std::move(*disk));
+}
+
+raft::core_options core_options_of(const raft_options& o) {
+  raft::core_options co;
+  co.self = o.member;
+  co.heartbeat_every = o.timing.heartbeat_every;
+  co.election_min = o.timing.election_min;
+  co.lease_reads = o.timing.lease_reads;
+  co.seed = o.seed;
+  co.uncommitted_bytes_max = limits::uncommitted_bytes_max;
+  return co;
+}
+
+/// A store from before groups existed holds its first entry: a member that joins could replay the log without ever
+/// learning who founded the group. Forgetting that entry makes it start from a snapshot.
+void forget_first_entry(store::recovered_state& found) {
+  if (found.base.index || found.log.empty() || found.applied.at.index < found.log.front().index) return;
+  found.base = {found.log.front().index, found.log.front().term};
+  found.log.erase(found.log.begin());
+}
+
+std::uint64_t life_of(const raft_options& o) {
+  if (!o.threads) return o.seed; // a simulation replays
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) ^ device();
+}
+
 } // namespace
 
 result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   auto parts = std::make_shared<raft_parts>();
   auto& p = *parts;
-  auto disk = store::rocks_backend::open({options.data_dir,
-                                          options.cluster_id,
-                                          options.member,
-                                          {{options.member}, {}, {}, {}, false},
-                                          options.disk_reserve_bytes});
+  auto disk = open_disk(options);
   if (!disk) return disk.error();
   p.disk = std::move(*disk);
   p.machine = std::make_unique<store::state_machine>();
   auto found = p.disk->recover(*p.machine);
   if (!found) return found.error();
+  if (!found->damage.empty())
+    spdlog::critical("raft: {}; member {} takes everything from the others and does not vote before", found->damage,
+                     options.member.v);
+  forget_first_entry(*found);
   auto past = p.disk->read_history(*p.machine, store::limits::refill_events_max, store::limits::refill_bytes_max);
   if (!past) return past.error();
   p.hub = std::make_shared<store::watch_window>();
   p.hub->start(past->floor, p.machine->rev());
   p.hub->append(past->changes, p.machine->rev());
   p.mark = found->applied;
-
-  raft::core_options co;
-  co.self = options.member;
-  co.seed = options.seed;
-  co.uncommitted_bytes_max = limits::uncommitted_bytes_max;
-  p.core = std::make_unique<raft::raft_core>(co, raft::core_state{found->hard, found->base, std::move(found->log),
-                                                                  found->applied.at.index, found->applied.config});
+  p.life = life_of(options);
+  if (options.seed == 1 && options.threads) options.seed = p.life;
+  p.core = std::make_unique<raft::raft_core>(core_options_of(options),
+                                             raft::core_state{found->hard, found->base, std::move(found->log),
+                                                              found->applied.at.index, found->applied.config,
+                                                              !found->damage.empty()});
   p.options = std::move(options);
   if (!p.options.group) p.options.group = std::make_shared<group_board>();
-  if (auto done = replay(p, sys.clock().now().time_since_epoch()); !done) return done.error();
+  auto t = sys.clock().now().time_since_epoch();
+  if (auto done = replay(p, p.options.my_clock ? p.options.my_clock(t) : t); !done) return done.error();
   p.published = std::make_shared<store::published_view>(p.machine->snapshot());
 
   raft_handles out;

@@ -36,6 +36,7 @@ public:
   /// All that wait, as payloads; from now on they count as sent in `term`.
   std::vector<bytes_ptr> take_ready(log_term term, std::size_t count_max, std::size_t bytes_max);
   bool ready() const noexcept { return !ready_.empty(); }
+  std::size_t waiting() const noexcept { return ready_.size(); }
   std::size_t size() const noexcept { return open_.size(); }
 
   /// An entry was applied: the number of ours if it was one of ours and still open; it is forgotten here.

@@ -144,7 +144,7 @@ TEST_CASE("status names role, term and indexes") {
   REQUIRE(node.put("pods", "default", "a", "{}").ok);
   auto doc = json::parse(node.status());
   CHECK(jq::str(doc, {"role"}) == "leader");
-  CHECK(jq::num(doc, {"appliedIndex"}) == 2);
+  CHECK(jq::num(doc, {"appliedIndex"}) == 3);
   CHECK(jq::num(doc, {"revision"}) == 1);
 }
 
