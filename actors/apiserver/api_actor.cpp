@@ -1,6 +1,7 @@
 #include "actors/apiserver/api_actor.hpp"
 
 #include "actors/apiserver/authorize.hpp"
+#include "actors/apiserver/freshness.hpp"
 #include "actors/apiserver/limits.hpp"
 #include "actors/apiserver/read.hpp"
 #include "actors/apiserver/scale.hpp"
@@ -10,6 +11,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 #include <random>
@@ -20,7 +22,9 @@ namespace troupe::apiserver {
 namespace {
 
 using write_tick = caf::atom_constant<caf::atom("writetick")>;
-using inner_actor = api_actor::extend<caf::reacts_to<write_tick>>;
+using state_fresh = caf::atom_constant<caf::atom("statefresh")>;
+using inner_actor =
+    api_actor::extend<caf::reacts_to<write_tick>, caf::reacts_to<state_fresh, std::uint64_t, status_ptr>>;
 using answer_fn = std::function<void(response_ptr)>;
 
 struct pending_write {
@@ -31,6 +35,7 @@ struct pending_write {
   int code = 200;
   int attempt = 0;
   bool more = false, dry_run = false;
+  bool fresh = false; // planned on a state that is not older than the request
   response fixed;
   std::vector<std::string> warnings;
   std::vector<store::object_ptr> step, collected;
@@ -54,12 +59,25 @@ result<bool> read_dry_run(const request& r) {
                          {field::not_supported("dryRun", json::value(std::string(text)), {"All"})});
 }
 
+/// Whether a refusal follows from the request alone, whatever the state is.
+bool of_request_alone(int code) { return code == 400 || code == 405 || code == 406 || code == 413 || code == 415; }
+
+/// Access reviews need not see the last change of a rule; everything else is about what is stored.
+bool asks_state(const target& t) { return t.res->stored || t.res->plural == "bindings"; }
+
+/// What the log says about a write that did not reach it, or may not have, as a client is told.
+status told(status e) {
+  if ((e.code == 429 || e.code == 503) && e.retry_after_s == 0) e.retry_after_s = 1;
+  return e;
+}
+
 struct api_state {
   inner_actor::pointer self = nullptr;
   services_ptr s;
   counters_ptr counters;
   random_source random{random_seed()};
   std::unordered_map<std::uint64_t, pending_write> waiting;
+  std::unordered_map<std::uint64_t, std::function<void(const status&)>> parked; // until the state is fresh enough
   std::uint64_t next_ticket = 1;
   bool ticking = false;
   txn_sink_actor sink;
@@ -69,10 +87,11 @@ struct api_state {
   sys_micros now() const { return wall_now(self->clock()); }
 
   void handle(const request_ptr& req, answer_fn done) {
-    if (req->what == verb::get || req->what == verb::list) return done(answer_read(*s, *req, s->view(), now()));
+    if (req->what == verb::get || req->what == verb::list) return read(req, std::move(done));
     if (req->what == verb::watch || req->what == verb::connect)
       return done(refuse(errors::bad_request("streams are opened at the HTTP front")));
-    if (waiting.size() >= limits::pending_writes_max)
+    if (auto out = out_of_service(*s); out.code != 0) return done(refuse(out));
+    if (waiting.size() + parked.size() >= limits::pending_writes_max)
       return done(refuse(errors::too_many_requests("too many writes wait for the log, please try again later", 1)));
     pending_write w;
     w.req = req;
@@ -92,6 +111,10 @@ struct api_state {
   void attempt(pending_write w, const store::view_ptr& state) {
     const write_env e{*s, *w.req, w.t, *state, now(), random, w.dry_run, w.attempt};
     auto plan = guarded_plan(e);
+    // What is refused, or found to be so already, was decided by reading alone: that must not rest on an old state.
+    // What is written needs no such care: its compares are checked where it is applied.
+    const bool decided = plan ? plan->empty() : !of_request_alone(plan.error().code);
+    if (decided && !w.fresh && asks_state(w.t) && !s->alone()) return attempt_later(std::move(w));
     if (!plan) return w.done(refuse(plan.error()));
     w.how = plan->how;
     w.code = plan->code;
@@ -108,6 +131,41 @@ struct api_state {
     s->counted.writes_waiting.fetch_add(1, std::memory_order_relaxed);
     self->send(s->options.raft, std::move(p), sink);
     arm_tick();
+  }
+
+  void attempt_later(pending_write w) {
+    auto held = std::make_shared<pending_write>(std::move(w));
+    park({freshness::kind::newest, 0}, [this, held](const status& passed) {
+      if (passed.code != 0) return held->done(refuse(passed));
+      held->fresh = true;
+      attempt(std::move(*held), s->view());
+    });
+  }
+
+  void read(const request_ptr& req, answer_fn done) {
+    if (fresh_now(*s, *req)) return done(answer_read(*s, *req, s->view(), now()));
+    park(freshness_of(*req), [this, req, done = std::move(done)](const status& passed) {
+      done(passed.code != 0 ? refuse(passed) : answer_read(*s, *req, s->view(), now()));
+    });
+  }
+
+  /// `go` runs here when the state is fresh enough, or certain not to become so.
+  void park(freshness f, std::function<void(const status&)> go) {
+    const auto id = next_ticket++;
+    parked.emplace(id, std::move(go));
+    wait_until_fresh(s, f, [weak = caf::weak_actor_ptr{self->ctrl()}, id](const status& passed) {
+      if (auto strong = caf::actor_cast<caf::strong_actor_ptr>(weak))
+        caf::anon_send(caf::actor_cast<inner_actor>(strong), state_fresh::value, id,
+                       std::make_shared<const status>(passed));
+    });
+  }
+
+  void unpark(std::uint64_t id, const status& passed) {
+    auto it = parked.find(id);
+    if (it == parked.end()) return;
+    auto go = std::move(it->second);
+    parked.erase(it);
+    go(passed);
   }
 
   /// No input may take the process down, whatever a library thinks of it.
@@ -128,7 +186,7 @@ struct api_state {
       waiting.erase(it);
       s->counted.writes_waiting.fetch_sub(1, std::memory_order_relaxed);
       if (result.error.code != 0) {
-        w.done(refuse(std::move(result.error)));
+        w.done(refuse(told(std::move(result.error))));
       } else if (result.ok) {
         finish(w, result);
       } else if (++w.attempt >= limits::write_attempts_max) {
@@ -136,6 +194,7 @@ struct api_state {
       } else {
         s->counted.conflicts_retried.fetch_add(1, std::memory_order_relaxed);
         w.step.clear();
+        w.fresh = true; // it was applied here, so this member has seen everything before it
         if (!state) state = s->view();
         attempt(std::move(w), state);
       }
@@ -234,6 +293,7 @@ inner_actor::behavior_type api_behavior(inner_actor::stateful_pointer<api_state>
       },
       [self](const txns_done_ptr& batch) { self->state.applied(*batch); },
       [self](write_tick) { self->state.tick(); },
+      [self](state_fresh, std::uint64_t id, const status_ptr& passed) { self->state.unpark(id, *passed); },
   };
 }
 

@@ -7,6 +7,7 @@
 
 #include "actors/apiserver/node_directory.hpp"
 #include "actors/protocol.hpp"
+#include "actors/support/member_directory.hpp"
 #include "net/tls/pki.hpp"
 
 #include <caf/fwd.hpp>
@@ -19,6 +20,7 @@
 namespace troupe {
 
 class actor_board;
+class group_board;
 
 /// A call of one of Troupe's own paths (/troupe/v1/…: actors, raft, images, log levels). Authorized like any
 /// non-resource path before it gets here. `done` may be called from any thread, once.
@@ -45,15 +47,22 @@ struct api_options {
 
   std::shared_ptr<const tls::pki> pki;
   raft_actor raft;
+  /// Of that raft actor. Null: this member is the only one and always leads.
+  std::shared_ptr<group_board> group;
   std::shared_ptr<store::published> state;
   std::shared_ptr<store::watch_hub> hub;
+  /// This master's row in the directory of masters, kept right by itself; a row without a name: it has none.
+  master_row self;
+  /// The rows of those that found the group, this master's among them; the first leader writes them.
+  std::vector<master_row> founders;
   std::shared_ptr<node_directory> nodes;
   std::shared_ptr<actor_board> board; // may be null
   /// More checks of /readyz, by name: empty string when fine, else the reason. May be empty.
   std::vector<std::pair<std::string, std::function<std::string()>>> ready_checks;
   /// Text appended to /metrics (Prometheus exposition). May be empty.
   std::function<std::string()> more_metrics;
-  /// Called once, on an actor's thread, when the bootstrap objects are there and /readyz says ok. May be empty.
+  /// Called once, on an actor's thread, when this master knows its leader and has applied its state, the bootstrap
+  /// objects among it. May be empty.
   std::function<void()> on_ready;
   /// Answers /troupe/v1/…; when empty those paths are 404.
   std::function<void(own_call)> own_paths;

@@ -3,6 +3,7 @@
 #include "actors/apiserver/api_actor.hpp"
 #include "actors/apiserver/authenticate.hpp"
 #include "actors/apiserver/authorize.hpp"
+#include "actors/apiserver/freshness.hpp"
 #include "actors/apiserver/watch_session.hpp"
 
 #include <caf/actor_system.hpp>
@@ -156,14 +157,31 @@ void front::resource_call(const http::request_view& v, http::exchange& x) {
   }
   switch (r.what) {
   case verb::get:
-  case verb::list: {
-    const auto answer = answer_read(*s_, r, state, wall());
-    count(*s_, r.what, answer->code);
-    return x.send(to_reply(std::move(*std::const_pointer_cast<response>(answer))));
-  }
+  case verb::list:
+    if (!fresh_now(*s_, r)) return read_later(x, r);
+    return read_now(x, r, state);
   case verb::watch: return watch_call(v, x, r);
   default: return write_call(v, x, r);
   }
+}
+
+void front::read_now(http::exchange& x, const request& r, store::view_ptr state) {
+  const auto answer = answer_read(*s_, r, std::move(state), wall());
+  count(*s_, r.what, answer->code);
+  x.send(to_reply(std::move(*std::const_pointer_cast<response>(answer))));
+}
+
+/// On the io thread again once the state is fresh enough.
+void front::read_later(http::exchange& x, const request& r) {
+  auto go = x.defer_any();
+  auto req = std::make_shared<const request>(r);
+  wait_until_fresh(s_, freshness_of(r), [this, s = s_, go = std::move(go), req](const status& fresh) {
+    go([this, s, req, fresh](http::exchange& later) {
+      if (fresh.code == 0) return read_now(later, *req, s->view());
+      count(*s, req->what, fresh.code);
+      send_status(later, fresh);
+    });
+  });
 }
 
 void front::write_call(const http::request_view& v, http::exchange& x, const request& r) {
@@ -180,16 +198,30 @@ void front::write_call(const http::request_view& v, http::exchange& x, const req
   caf::anon_send(actors_[i], api_call_ptr(std::move(call)));
 }
 
-void front::watch_call(const http::request_view& v, http::exchange& x, request& r) {
+void front::watch_call(const http::request_view& v, http::exchange& x, const request& r) {
+  if (fresh_now(*s_, r)) return begin_watch(x, r, v.upgrade_websocket);
+  auto go = x.defer_any();
+  auto req = std::make_shared<const request>(r);
+  wait_until_fresh(s_, freshness_of(r),
+                   [this, s = s_, go = std::move(go), req, socket = v.upgrade_websocket](const status& fresh) {
+                     go([this, s, req, fresh, socket](http::exchange& later) {
+                       if (fresh.code == 0) return begin_watch(later, *req, socket);
+                       count(*s, req->what, fresh.code);
+                       send_status(later, fresh);
+                     });
+                   });
+}
+
+void front::begin_watch(http::exchange& x, const request& r, bool socket) {
   const auto state = s_->view();
   if (auto ok = authorize(*s_, r, "watch", *state); !ok) return send_status(x, ok.error());
   auto plan = plan_watch(*s_, r, *state, thread_random());
   if (!plan) return send_status(x, plan.error());
   count(*s_, verb::watch, 200);
-  if (v.upgrade_websocket) {
+  if (socket) {
     auto shared = std::make_shared<watch_plan>(std::move(*plan));
-    return x.upgrade({}, [s = s_, shared](http::web_socket_ptr socket) {
-      run_watch(s, std::move(*shared), sink_of(std::move(socket)));
+    return x.upgrade({}, [s = s_, shared](http::web_socket_ptr opened) {
+      run_watch(s, std::move(*shared), sink_of(std::move(opened)));
     });
   }
   auto stream = x.stream(200, plan->form.content_type(), {});

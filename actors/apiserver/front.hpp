@@ -19,8 +19,11 @@ public:
 
 private:
   void resource_call(const http::request_view& v, http::exchange& x);
+  void read_now(http::exchange& x, const request& r, store::view_ptr state);
+  void read_later(http::exchange& x, const request& r);
   void write_call(const http::request_view& v, http::exchange& x, const request& r);
-  void watch_call(const http::request_view& v, http::exchange& x, request& r);
+  void watch_call(const http::request_view& v, http::exchange& x, const request& r);
+  void begin_watch(http::exchange& x, const request& r, bool socket);
 
   caf::actor_system& sys_;
   services_ptr s_;

@@ -16,6 +16,14 @@ inline constexpr int write_attempts_max = 16;
 inline constexpr std::size_t pending_writes_max = 8192;
 /// A write whose fate is unknown after this: 504.
 inline constexpr std::chrono::seconds write_timeout_max{20};
+/// Reads of one master that wait until its state is fresh enough; more: 429 with Retry-After.
+inline constexpr std::size_t waiting_reads_max = 16384;
+/// A master that has known no leader for longer is not ready; elections are over sooner.
+inline constexpr std::chrono::milliseconds leaderless_max{1500};
+/// A master that its leader has not heard of for longer is no endpoint of default/kubernetes.
+inline constexpr std::chrono::milliseconds master_contact_max{5000};
+/// How often the leader of several masters looks whom it has heard of.
+inline constexpr std::chrono::milliseconds master_contact_period{1000};
 /// Snapshots kept so that pages of one list agree; the oldest go first, their tokens go on from the history.
 inline constexpr std::size_t pinned_views_max = 64;
 inline constexpr std::chrono::minutes pinned_view_age_max{5};
