@@ -1,5 +1,6 @@
 #include "actors/node/cluster_identity.hpp"
 
+#include "actors/node/dir_lock.hpp"
 #include "net/tls/pki.hpp"
 
 #include <algorithm>
@@ -18,7 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* run_root = "/run/troupe";
-constexpr int format_version = 1;
+constexpr int format_version = 2;
+constexpr int format_of_one_node = 1; // what a cluster of one node has always written
 
 std::string read_file(const fs::path& p) {
   std::ifstream in(p);
@@ -50,14 +52,48 @@ std::vector<ipv4_range> claimed_ranges() {
     boost::system::error_code bad;
     const auto doc = json::parse(read_file(entry.path() / "claim.json"), bad);
     if (bad) continue;
-    for (const char* key : {"podCIDR", "serviceCIDR"})
+    for (const char* key : {"podCIDR", "serviceCIDR", "nodeCIDR"})
       if (auto r = parse_range(jq::str(doc, {key}))) out.push_back(*r);
   }
   return out;
 }
 
 json::object to_json(const cluster_identity& c) {
-  return {{"format", format_version}, {"id", c.id}, {"podCIDR", c.pod_cidr}, {"serviceCIDR", c.service_cidr}};
+  json::object out{{"format", c.several() ? format_version : format_of_one_node},
+                   {"id", c.id},
+                   {"podCIDR", c.pod_cidr},
+                   {"serviceCIDR", c.service_cidr}};
+  if (!c.several()) return out;
+  json::object founders, addresses;
+  for (const auto& [name, id] : c.founders)
+    founders[name] = id;
+  for (const auto& [name, address] : c.addresses)
+    addresses[name] = address;
+  out["founders"] = std::move(founders);
+  out["begun"] = json::value_from(std::vector<std::string>(c.begun.begin(), c.begun.end()));
+  if (!c.node_cidr.empty()) out["nodeCIDR"] = c.node_cidr;
+  if (!c.addresses.empty()) out["addresses"] = std::move(addresses);
+  return out;
+}
+
+/// The part that clusters of several nodes have; false when it is damaged.
+bool read_several(const json::value& doc, cluster_identity& c) {
+  const auto* o = doc.if_object();
+  if (!o || !o->contains("founders")) return true;
+  if (const auto* founders = o->at("founders").if_object())
+    for (const auto& [name, id] : *founders)
+      if (id.is_int64() && id.as_int64() > 0) c.founders[name] = static_cast<std::uint64_t>(id.as_int64());
+  for (const auto& name : jq::arr(doc, {"begun"}))
+    if (name.is_string()) c.begun.insert(std::string{name.as_string()});
+  c.node_cidr = jq::str(doc, {"nodeCIDR"});
+  if (const auto* addresses = o->if_contains("addresses"); addresses && addresses->is_object())
+    for (const auto& [name, address] : addresses->as_object())
+      if (address.is_string()) c.addresses[name] = address.as_string();
+  return !c.founders.empty() && (c.node_cidr.empty() || parse_range(c.node_cidr));
+}
+
+result<void> save(const std::string& data_dir, const cluster_identity& c) {
+  return tls::write_private_file(data_dir + "/cluster.json", json::serialize(to_json(c)) + "\n");
 }
 
 /// Tells other clusters of this machine which ranges are taken; lost at reboot together with the routes.
@@ -110,6 +146,15 @@ std::string free_range(std::uint8_t base, std::uint8_t start, const std::vector<
   return {};
 }
 
+std::string free_node_range(const std::vector<ipv4_range>& taken) {
+  for (unsigned x = 200; x <= 243; ++x) {
+    const auto cidr = "10." + std::to_string(x) + ".0.0/24";
+    const auto range = *parse_range(cidr);
+    if (std::none_of(taken.begin(), taken.end(), [&](const auto& t) { return t.overlaps(range); })) return cidr;
+  }
+  return {};
+}
+
 std::vector<ipv4_range> routed_ranges(std::string_view text) {
   std::vector<ipv4_range> out;
   std::istringstream lines{std::string{text}};
@@ -145,43 +190,131 @@ result<cluster_identity> read_identity(const std::string& data_dir) {
   if (!fs::exists(file, ec)) return errors::not_found({"", "cluster"}, data_dir);
   boost::system::error_code bad;
   const auto doc = json::parse(read_file(file), bad);
-  cluster_identity c{std::string{jq::str(doc, {"id"})}, std::string{jq::str(doc, {"podCIDR"})},
-                     std::string{jq::str(doc, {"serviceCIDR"})}};
-  if (bad || c.id.size() != 6 || !parse_range(c.pod_cidr) || !parse_range(c.service_cidr))
+  cluster_identity c;
+  c.id = jq::str(doc, {"id"});
+  c.pod_cidr = jq::str(doc, {"podCIDR"});
+  c.service_cidr = jq::str(doc, {"serviceCIDR"});
+  if (bad || c.id.size() != 6 || !parse_range(c.pod_cidr) || !parse_range(c.service_cidr) || !read_several(doc, c))
     return errors::bad_request(file + " is damaged; restore it from a backup or remove the data dir");
   if (jq::num(doc, {"format"}) > format_version)
     return errors::bad_request(file + " was written by a newer troupe; use that version");
   return c;
 }
 
-result<cluster_identity> open_identity(const std::string& data_dir, const network_config& network) {
-  if (auto known = read_identity(data_dir); known || known.error().code != 404) {
-    if (!known) return known.error();
-    for (const auto& [wanted, has, key] : {std::tuple{network.pod_cidr, known->pod_cidr, "podCIDR"},
-                                           std::tuple{network.service_cidr, known->service_cidr, "serviceCIDR"}})
-      if (wanted != "auto" && wanted != has)
-        return errors::bad_request(std::string{"network."} + key + " is " + wanted +
-                                   " in the config, but the data dir " + data_dir + " was made with " + has +
-                                   "; it cannot change later");
-    claim(*known);
-    return *known;
-  }
+namespace {
+
+/// Ranges of this machine that a new cluster must keep clear of.
+std::vector<ipv4_range> taken_ranges() {
   auto taken = routed_ranges(read_file("/proc/net/route"));
   for (const auto& r : claimed_ranges())
     taken.push_back(r);
-  auto pods = choose(network.pod_cidr, 10, 244, taken, "podCIDR");
+  return taken;
+}
+
+result<void> check_known(const cluster_identity& known, const std::string& data_dir, const cluster_config& config) {
+  if (!known.several() && config.nodes.size() > 1)
+    return errors::bad_request("the config names " + std::to_string(config.nodes.size()) + " nodes, but cluster " +
+                               known.id + " in " + data_dir +
+                               " was founded by one node, which holds the whole pod range; begin a cluster of several "
+                               "nodes in another data dir");
+  const auto& network = config.network;
+  for (const auto& [wanted, has, key] : {std::tuple{network.pod_cidr, known.pod_cidr, "podCIDR"},
+                                         std::tuple{network.service_cidr, known.service_cidr, "serviceCIDR"}})
+    if (wanted != "auto" && wanted != has)
+      return errors::bad_request(std::string{"network."} + key + " is " + wanted + " in the config, but the data dir " +
+                                 data_dir + " was made with " + has + "; it cannot change later");
+  return {};
+}
+
+/// Gives an address to every node that needs a namespace and has none yet; true when something changed.
+result<bool> place_nodes(cluster_identity& c, const cluster_config& config) {
+  bool changed = false;
+  for (const auto& n : config.nodes) {
+    if (!n.address.empty() || c.addresses.contains(n.name)) continue;
+    if (c.node_cidr.empty()) {
+      auto taken = taken_ranges();
+      for (const auto& own : {c.pod_cidr, c.service_cidr})
+        taken.push_back(*parse_range(own));
+      c.node_cidr = free_node_range(taken);
+      if (c.node_cidr.empty())
+        return errors::bad_request("no free network for the nodes of this machine; give each node an address in the "
+                                   "config (nodes[].address)");
+    }
+    std::set<std::string> held;
+    for (const auto& [name, address] : c.addresses)
+      held.insert(address);
+    std::uint32_t at = 2; // the first is the host's
+    while (held.contains(address_at(c.node_cidr, at)))
+      ++at;
+    const auto address = address_at(c.node_cidr, at);
+    if (address.empty() || parse_range(c.node_cidr)->last == parse_range(address + "/32")->first)
+      return errors::bad_request("all addresses of " + c.node_cidr + " are taken by nodes of this machine");
+    c.addresses[n.name] = address;
+    changed = true;
+  }
+  return changed;
+}
+
+result<cluster_identity> found(const cluster_config& config) {
+  auto taken = taken_ranges();
+  auto pods = choose(config.network.pod_cidr, 10, 244, taken, "podCIDR");
   if (!pods) return pods.error();
   taken.push_back(*parse_range(*pods));
-  auto services = choose(network.service_cidr, 10, 96, taken, "serviceCIDR");
+  auto services = choose(config.network.service_cidr, 10, 96, taken, "serviceCIDR");
   if (!services) return services.error();
-  cluster_identity c{new_id(), *pods, *services};
+  cluster_identity c;
+  c.id = new_id();
+  c.pod_cidr = *pods;
+  c.service_cidr = *services;
   if (parse_range(c.pod_cidr)->overlaps(*parse_range(c.service_cidr)))
     return errors::bad_request("network.podCIDR " + c.pod_cidr + " and network.serviceCIDR " + c.service_cidr +
                                " overlap; choose ranges that do not");
-  if (auto w = tls::write_private_file(data_dir + "/cluster.json", json::serialize(to_json(c)) + "\n"); !w)
-    return w.error();
-  claim(c);
+  if (config.nodes.size() < 2) return c;
+  std::uint64_t id = 0;
+  for (const auto& n : config.nodes)
+    if (n.master) c.founders[n.name] = ++id;
   return c;
+}
+
+} // namespace
+
+std::string address_of(const cluster_identity& c, const node_config& n) {
+  if (!n.address.empty()) return n.address;
+  const auto it = c.addresses.find(n.name);
+  return it == c.addresses.end() ? std::string{} : it->second;
+}
+
+result<cluster_identity> open_identity(const std::string& data_dir, const cluster_config& config) {
+  auto lock = dir_lock::take(data_dir);
+  if (!lock) return lock.error();
+  auto known = read_identity(data_dir);
+  if (!known && known.error().code != 404) return known.error();
+  const bool fresh = !known;
+  if (fresh) {
+    known = found(config);
+    if (!known) return known.error();
+  } else if (auto fits = check_known(*known, data_dir, config); !fits) {
+    return fits.error();
+  }
+  bool changed = fresh;
+  if (known->several()) {
+    auto placed = place_nodes(*known, config);
+    if (!placed) return placed.error();
+    changed = changed || *placed;
+  }
+  if (changed)
+    if (auto saved = save(data_dir, *known); !saved) return saved.error();
+  claim(*known);
+  return *known;
+}
+
+result<void> mark_begun(const std::string& data_dir, const std::string& node_name) {
+  auto lock = dir_lock::take(data_dir);
+  if (!lock) return lock.error();
+  auto known = read_identity(data_dir);
+  if (!known) return known.error();
+  if (!known->founders.contains(node_name) || !known->begun.insert(node_name).second) return {};
+  return save(data_dir, *known);
 }
 
 } // namespace troupe::node

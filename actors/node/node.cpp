@@ -250,7 +250,7 @@ void live_node::spawn_components() {
 
 result<void> live_node::start() {
   tune_memory();
-  auto known = open_identity(options.data_dir, options.cluster.network);
+  auto known = open_identity(options.data_dir, options.cluster);
   if (!known) return known.error();
   cluster = *known;
   layout = layout_of(options.data_dir, options.self.name, cluster);

@@ -14,7 +14,7 @@ namespace {
 using detail::leaf_request;
 
 struct leaf_slot {
-  const char* file;
+  std::string file; // without its ending
   key_pair pki::*where;
   leaf_request wanted;
 };
@@ -101,7 +101,7 @@ result<void> open_ca(pki& p, const pki_options& o) {
 }
 
 result<void> open_leaf(pki& p, const pki_options& o, const leaf_slot& slot) {
-  const auto base = o.dir + "/" + slot.file;
+  const auto& base = slot.file;
   if (detail::exists(base + ".crt") && detail::exists(base + ".key")) {
     auto have = load_pair(base);
     if (!have) return have.error();
@@ -141,18 +141,23 @@ result<std::shared_ptr<const pki>> open_pki(const pki_options& o) {
   p->dir = o.dir;
   if (auto r = detail::make_private_dir(o.dir); !r) return r.error();
   if (auto r = open_ca(*p, o); !r) return r.error();
-  const std::vector<leaf_slot> slots = {
-      {"serving", &pki::serving, serving_request(o)},
-      {"admin", &pki::admin, client("kubernetes-admin", {"system:masters"}, o.now)},
-      {"scheduler", &pki::scheduler, client("system:kube-scheduler", {}, o.now)},
-      {"controller-manager", &pki::controller_manager, client("system:kube-controller-manager", {}, o.now)},
-      {"proxy", &pki::proxy, client("system:kube-proxy", {}, o.now)},
-      {"master", &pki::master, master_request(o.node_name, o.now)},
-      {"node", &pki::node, client("system:node:" + o.node_name, {"system:nodes"}, o.now)},
-  };
+  const auto shared = o.dir + "/", own = (o.node_dir.empty() ? o.dir : o.node_dir) + "/";
+  if (auto r = detail::make_private_dir(own.substr(0, own.size() - 1)); !r) return r.error();
+  std::vector<leaf_slot> slots = {
+      {own + "node", &pki::node, client("system:node:" + o.node_name, {"system:nodes"}, o.now)}};
+  if (o.control_plane) {
+    slots.push_back({own + "serving", &pki::serving, serving_request(o)});
+    slots.push_back({own + "master", &pki::master, master_request(o.node_name, o.now)});
+    slots.push_back({shared + "admin", &pki::admin, client("kubernetes-admin", {"system:masters"}, o.now)});
+    slots.push_back({shared + "scheduler", &pki::scheduler, client("system:kube-scheduler", {}, o.now)});
+    slots.push_back(
+        {shared + "controller-manager", &pki::controller_manager, client("system:kube-controller-manager", {}, o.now)});
+    slots.push_back({shared + "proxy", &pki::proxy, client("system:kube-proxy", {}, o.now)});
+  }
   for (const auto& s : slots)
     if (auto r = open_leaf(*p, o, s); !r) return r.error();
-  if (auto r = open_token_key(*p, o); !r) return r.error();
+  if (o.control_plane)
+    if (auto r = open_token_key(*p, o); !r) return r.error();
   return std::shared_ptr<const pki>{std::move(p)};
 }
 

@@ -31,9 +31,11 @@ struct key_pair {
 };
 
 struct pki_options {
-  std::string dir;                    // DIR/pki
-  std::string node_name;              // for the node's client certificate and a SAN
-  std::vector<std::string> names;     // more DNS names of the serving certificate
+  std::string dir;                // DIR/pki
+  std::string node_dir;           // for the node's own certificates; empty: `dir`. DIR/pki/NAME where nodes share DIR
+  bool control_plane = true;      // false: a worker's keys only, which need no CA key once they are made
+  std::string node_name;          // for the node's client certificate and a SAN
+  std::vector<std::string> names; // more DNS names of the serving certificate
   std::vector<std::string> addresses; // IP addresses of it: first service address, host addresses
   std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
 };
