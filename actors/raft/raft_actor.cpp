@@ -88,8 +88,10 @@ result<void> replay(raft_parts& p, raft::instant now) {
   for (;;) {
     std::vector<store::change_record> changes;
     for (const auto& entry : e.apply) {
+      const auto before = changes.size();
       p.machine->apply(entry, changes);
       p.mark.at = {entry.index, entry.term};
+      if (p.options.on_applied) p.options.on_applied(entry, std::span(changes).subspan(before), p.machine->rev());
     }
     p.mark.rev = p.machine->rev();
     if (e.config) p.mark.config = *e.config;

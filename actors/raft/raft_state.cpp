@@ -188,11 +188,13 @@ void raft_state::apply_entry(const store::log_entry& e, std::vector<store::chang
   const bool framed = write && e.payload && raft::split_write(*e.payload, id, txn);
   const auto number = framed ? ledger_.applied(id) : std::nullopt;
   ledger_.term_applied(e.term);
+  const auto before = changes.size();
   if (write) {
     auto r = machine_->apply(e, changes);
     ++txns_applied_;
     if (number) finish_write(*number, std::move(r));
   }
+  if (options_.on_applied) options_.on_applied(e, std::span(changes).subspan(before), machine_->rev());
 }
 
 void raft_state::apply(const std::vector<store::log_entry>& entries) {
