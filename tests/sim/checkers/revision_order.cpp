@@ -29,7 +29,10 @@ private:
     revision rev;
   };
 
-  static bool answered(const operation& o) { return o.result == outcome::done && o.completed.order != 0; }
+  /// Answered with a revision that was recorded.
+  static bool answered(const operation& o) {
+    return o.result == outcome::done && o.completed.order != 0 && (o.seen_rev != 0 || o.what == operation::kind::write);
+  }
 
   void check_time(const history& h) {
     std::vector<turn> turns;
