@@ -82,7 +82,10 @@ result<std::optional<node_lock>> node_lock::take(const std::string& node_dir) {
     return errors::bad_request("cannot make the data dir " + node_dir + ": " + ec.message() +
                                "; choose another with --data-dir or run as root");
   ::chmod(node_dir.c_str(), 0700);
-  const auto file = node_dir + "/lock";
+  return take_file(node_dir + "/lock");
+}
+
+result<std::optional<node_lock>> node_lock::take_file(const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return trouble("cannot open " + file);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -102,8 +105,9 @@ node_lock::~node_lock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::optional<int> running_pid(const std::string& node_dir) {
-  const auto file = node_dir + "/lock";
+std::optional<int> running_pid(const std::string& node_dir) { return lock_holder(node_dir + "/lock"); }
+
+std::optional<int> lock_holder(const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   bool held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
@@ -127,44 +131,72 @@ std::vector<std::string> nodes_in(const std::string& data_dir) {
   return out;
 }
 
-result<void> stop_process(int pid, std::chrono::seconds grace) {
-  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0) {
-    if (errno == ESRCH) return {};
-    return trouble("cannot watch process " + std::to_string(pid));
+namespace {
+
+struct pid_watch {
+  int pid, fd;
+};
+
+/// Waits for the end of all; false when some are left.
+bool await_ends(const std::vector<pid_watch>& all, std::chrono::milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  for (const auto& w : all) {
+    pollfd p{w.fd, POLLIN, 0};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (::poll(&p, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) == 0) return false;
   }
-  if (::kill(pid, SIGTERM) != 0 && errno != ESRCH) {
-    auto failed = trouble("cannot stop process " + std::to_string(pid));
-    ::close(fd);
-    return failed;
-  }
-  pollfd p{fd, POLLIN, 0};
-  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(grace).count();
-  if (::poll(&p, 1, static_cast<int>(patience)) == 0) {
-    ::kill(pid, SIGKILL);
-    ::poll(&p, 1, 5000);
-  }
-  ::close(fd);
-  return {};
+  return true;
 }
 
-result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
-                           std::chrono::seconds patience) {
+} // namespace
+
+result<void> stop_processes(const std::vector<int>& pids, std::chrono::seconds grace) {
+  std::vector<pid_watch> all;
+  result<void> out;
+  for (const int pid : pids) {
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    if (fd >= 0) {
+      all.push_back({pid, fd});
+      if (::kill(pid, SIGTERM) != 0 && errno != ESRCH) out = trouble("cannot stop process " + std::to_string(pid));
+    } else if (errno != ESRCH) {
+      out = trouble("cannot watch process " + std::to_string(pid));
+    }
+  }
+  if (out && !await_ends(all, grace)) {
+    for (const auto& w : all)
+      ::kill(w.pid, SIGKILL);
+    await_ends(all, dying_patience);
+  }
+  for (const auto& w : all)
+    ::close(w.fd);
+  return out;
+}
+
+result<starting> start_detached(const std::vector<std::string>& args, const std::string& log_file) {
   int pipe_fds[2];
   if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return trouble("cannot make a pipe");
   const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (log < 0) return trouble("cannot open " + log_file);
-  const auto log_start = ::lseek(log, 0, SEEK_END);
+  if (log < 0) {
+    auto failed = trouble("cannot open " + log_file);
+    ::close(pipe_fds[0]);
+    ::close(pipe_fds[1]);
+    return failed;
+  }
+  starting out;
+  out.log_file = log_file;
+  out.log_start = ::lseek(log, 0, SEEK_END);
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 
   std::vector<char*> argv;
   for (const auto& a : args)
     argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
-  const auto pid = ::fork();
-  if (pid < 0) return trouble("cannot start a process");
-  if (pid == 0) {
+  out.pid = ::fork();
+  if (out.pid == 0) {
     ::setsid();
+    sigset_t none; // a supervisor waits for its signals with all of them blocked
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::dup2(null, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);
@@ -173,24 +205,63 @@ result<int> spawn_detached(const std::vector<std::string>& args, const std::stri
     ::execv("/proc/self/exe", argv.data());
     ::_exit(127);
   }
+  const int fork_errno = errno;
   ::close(pipe_fds[1]);
   ::close(log);
   ::close(null);
-
-  char word[16];
-  pollfd p{pipe_fds[0], POLLIN, 0};
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
-  const int polled = ::poll(&p, 1, static_cast<int>(ms));
-  const auto got = polled > 0 ? ::read(pipe_fds[0], word, sizeof word) : 0;
+  out.ready_fd = pipe_fds[0];
+  if (out.pid > 0) return out;
   ::close(pipe_fds[0]);
-  if (got > 0) return static_cast<int>(pid);
-  if (polled == 0)
-    return errors::bad_request("the node is not ready after " + std::to_string(patience.count()) +
-                               " s; it goes on starting, see " + log_file);
+  errno = fork_errno;
+  return trouble("cannot start a process");
+}
+
+namespace {
+
+/// What a process that will not say more came to.
+result<int> outcome_of(const starting& p) {
+  char word[16];
+  if (::read(p.ready_fd, word, sizeof word) > 0) return p.pid;
   int code = 0;
-  ::waitpid(pid, &code, 0);
-  const auto told = told_since(log_file, log_start);
-  return errors::bad_request(told.empty() ? "the node ended at once; see " + log_file : told);
+  ::waitpid(p.pid, &code, 0);
+  const auto told = told_since(p.log_file, p.log_start);
+  return errors::bad_request(told.empty() ? "the node ended at once; see " + p.log_file : told);
+}
+
+} // namespace
+
+std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience) {
+  const auto late = [&](const starting& p) {
+    return errors::bad_request("the node is not ready after " + std::to_string(patience.count()) +
+                               " s; it goes on starting, see " + p.log_file);
+  };
+  std::vector<result<int>> out;
+  std::vector<pollfd> waiting;
+  for (const auto& p : all) {
+    out.emplace_back(late(p));
+    waiting.push_back({p.ready_fd, POLLIN, 0});
+  }
+  const auto end = std::chrono::steady_clock::now() + patience;
+  for (std::size_t left = all.size(); left > 0;) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (ms.count() <= 0 || ::poll(waiting.data(), waiting.size(), static_cast<int>(ms.count())) == 0) break;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (waiting[i].fd < 0 || waiting[i].revents == 0) continue;
+      out[i] = outcome_of(all[i]);
+      waiting[i].fd = -1; // poll passes over it
+      --left;
+    }
+  }
+  for (const auto& p : all)
+    ::close(p.ready_fd);
+  return out;
+}
+
+result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
+                           std::chrono::seconds patience) {
+  auto p = start_detached(args, log_file);
+  if (!p) return p.error();
+  return await_ready({*p}, patience).front();
 }
 
 void report_ready() {

@@ -17,8 +17,9 @@ namespace troupe::cli {
 /// Held while a node runs; released by the kernel when the process ends, however it ends.
 class node_lock {
 public:
-  /// Empty when another process holds it.
+  /// Of DIR/NAME/lock. Empty when another process holds it.
   static result<std::optional<node_lock>> take(const std::string& node_dir);
+  static result<std::optional<node_lock>> take_file(const std::string& file);
   node_lock(node_lock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
   node_lock& operator=(node_lock&&) = delete;
   ~node_lock();
@@ -30,13 +31,26 @@ private:
 
 /// The pid that holds DIR/NAME/lock, if any.
 std::optional<int> running_pid(const std::string& node_dir);
+/// The pid that holds a lock file, if any.
+std::optional<int> lock_holder(const std::string& file);
 /// Names of the nodes that have state in the data dir.
 std::vector<std::string> nodes_in(const std::string& data_dir);
-/// SIGTERM, then SIGKILL after the grace; returns when the process is gone.
-result<void> stop_process(int pid, std::chrono::seconds grace);
+/// SIGTERM to all, then SIGKILL to those that are left after the grace; returns when the processes are gone.
+result<void> stop_processes(const std::vector<int>& pids, std::chrono::seconds grace);
 
-/// Starts this program again as `up … --node NAME` in a session of its own, with its output in `log_file`, and waits
-/// until it reports readiness or ends. The error holds what it said.
+/// A process that was started and has not said yet whether it is ready.
+struct starting {
+  int pid = 0;
+  int ready_fd = -1; // closed by await_ready or abandon
+  std::string log_file;
+  long log_start = 0;
+};
+/// Starts this program again as `up … --node NAME` in a session of its own, with its output in `log_file`.
+result<starting> start_detached(const std::vector<std::string>& args, const std::string& log_file);
+/// One result per process, when each reported readiness or ended, at most `patience` later for all together. The error
+/// holds what it said; the value is its pid.
+std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience);
+/// Both for one process.
 result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
                            std::chrono::seconds patience);
 /// Tells a waiting parent (if there is one) that the node is ready.

@@ -1,5 +1,6 @@
 // `troupe down`: stops what `up` started; with --purge also removes all traces.
 #include "actors/node/node.hpp"
+#include "cli/local_nodes.hpp"
 #include "cli/process.hpp"
 #include "cli/verbs.hpp"
 
@@ -13,7 +14,7 @@ namespace troupe::cli {
 namespace po = boost::program_options;
 
 namespace {
-constexpr std::chrono::seconds stop_grace{30};
+constexpr std::chrono::seconds supervisor_grace{120};
 }
 
 int verb_down(const args& words) {
@@ -39,13 +40,16 @@ int verb_down(const args& words) {
 
   const bool any = std::filesystem::exists(data_dir);
   bool ran = false;
-  for (const auto& name : nodes_in(data_dir)) {
-    const auto pid = running_pid(data_dir + "/" + name);
-    if (!pid) continue;
-    if (auto stopped = stop_process(*pid, stop_grace); !stopped) return complain(stopped.error().message);
-    std::cout << "node " << name << " stopped\n";
+  // A supervisor in the foreground stops its nodes itself, and would bring back those that had to be killed.
+  if (const auto supervisor = lock_holder(supervisor_file(data_dir))) {
+    if (auto stopped = stop_processes({*supervisor}, supervisor_grace); !stopped)
+      return complain(stopped.error().message);
     ran = true;
   }
+  const auto names = nodes_in(data_dir);
+  for (const auto& name : names)
+    ran = ran || running_pid(data_dir + "/" + name);
+  if (auto stopped = stop_nodes(data_dir, names); !stopped) return complain(stopped.error().message);
   if (!purge) {
     if (!ran) std::cout << "no node of " << data_dir << " is running\n";
     return 0;

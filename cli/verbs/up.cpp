@@ -1,12 +1,16 @@
 // `troupe up`: starts the node(s) of a config and stays until told to stop, or detaches.
+#include "actors/node/cluster_identity.hpp"
 #include "actors/node/node.hpp"
 #include "actors/support/component.hpp"
+#include "cli/local_nodes.hpp"
 #include "cli/process.hpp"
 #include "cli/verbs.hpp"
+#include "net/host/node_network.hpp"
 
 #include <boost/program_options.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -90,11 +94,8 @@ std::optional<int> load(const up_options& o, node::cluster_config& out) {
   return std::nullopt;
 }
 
+/// Of a cluster of one node.
 std::optional<int> choose(const up_options& o, const node::cluster_config& c, node::node_config& self) {
-  if (c.nodes.size() > 1)
-    return complain(o.file + " names " + std::to_string(c.nodes.size()) +
-                        " nodes; this version runs clusters of one node, remove the others",
-                    2);
   if (!o.node.empty() && c.nodes.front().name != o.node)
     return complain("no node named \"" + o.node + "\" in " + o.file + "; it has \"" + c.nodes.front().name + "\"", 2);
   self = c.nodes.front();
@@ -109,20 +110,32 @@ int already(const std::string& name, const std::string& node_dir, const std::str
   return 0;
 }
 
-int detach(const up_options& o, const std::string& name, const std::string& node_dir) {
-  if (running_pid(node_dir)) return already(name, node_dir, o.data_dir);
+/// The command that runs one node in a process of its own; its directory exists then.
+result<node_command> command_of(const up_options& o, const std::string& name) {
+  node_command c{name, o.data_dir + "/" + name, {"troupe", "up", "--data-dir", o.data_dir, "--node", name}};
+  if (!o.file.empty()) c.args.insert(c.args.end(), {"-f", std::filesystem::absolute(o.file).string()});
   std::error_code ec;
-  std::filesystem::create_directories(node_dir, ec);
-  if (ec) return complain("cannot make " + node_dir + ": " + ec.message() + "; choose another with --data-dir");
-  args again{"troupe", "up", "--data-dir", o.data_dir, "--node", name};
-  if (!o.file.empty()) again.insert(again.end(), {"-f", std::filesystem::absolute(o.file).string()});
-  auto pid = spawn_detached(again, node_dir + "/troupe.log", ready_patience);
+  std::filesystem::create_directories(c.node_dir, ec);
+  if (ec)
+    return errors::bad_request("cannot make " + c.node_dir + ": " + ec.message() + "; choose another with --data-dir");
+  return c;
+}
+
+void tell_kubeconfig(const up_options& o) {
+  std::cout << "try: kubectl --kubeconfig " << o.data_dir << "/admin.kubeconfig get nodes" << std::endl;
+}
+
+int detach(const up_options& o, const std::string& name) {
+  if (running_pid(o.data_dir + "/" + name)) return already(name, o.data_dir + "/" + name, o.data_dir);
+  auto command = command_of(o, name);
+  if (!command) return complain(command.error().message);
+  auto pid = spawn_detached(command->args, command->node_dir + "/troupe.log", ready_patience);
   if (!pid) {
     std::cerr << pid.error().message << "\n";
     return 1;
   }
-  std::cout << "node " << name << " is ready (pid " << *pid << ")\n"
-            << "try: kubectl --kubeconfig " << o.data_dir << "/admin.kubeconfig get nodes\n";
+  std::cout << "node " << name << " is ready (pid " << *pid << ")\n";
+  tell_kubeconfig(o);
   return 0;
 }
 
@@ -134,8 +147,8 @@ void set_levels(const node::log_config& logging) {
   }
 }
 
-int run(const up_options& o, const node::cluster_config& c, const node::node_config& self,
-        const std::string& node_dir) {
+int run(const up_options& o, const node::cluster_config& c, const node::node_config& self) {
+  const auto node_dir = o.data_dir + "/" + self.name;
   running_pid(node_dir); // waits for the end of a holder that is dying, so that the lock is free
   auto lock = node_lock::take(node_dir);
   if (!lock) return complain(lock.error().message);
@@ -164,6 +177,88 @@ int run(const up_options& o, const node::cluster_config& c, const node::node_con
   return 0;
 }
 
+/// One node of several, in this process.
+int run_local(const up_options& o, const node::cluster_config& c, const node::cluster_identity& cluster,
+              const local_node& self) {
+  if (self.in_namespace)
+    if (auto entered = net::enter_node_namespace(cluster.id, self.config.name); !entered)
+      return complain(entered.error().message);
+  return run(o, c, self.config);
+}
+
+result<void> stop_all(const up_options& o, const std::vector<node_command>& commands) {
+  std::vector<std::string> names;
+  for (const auto& c : commands)
+    names.push_back(c.name);
+  return stop_nodes(o.data_dir, names);
+}
+
+int supervise(const up_options& o, const std::vector<node_command>& commands, const std::vector<node_start>& started) {
+  auto lock = node_lock::take_file(supervisor_file(o.data_dir));
+  if (!lock) return complain(lock.error().message);
+  if (!*lock) {
+    std::cout << "another process supervises the nodes of " << o.data_dir << " already\n";
+    return 0;
+  }
+  supervise_nodes(commands, started);
+  auto stopped = stop_all(o, commands);
+  return stopped ? 0 : complain(stopped.error().message);
+}
+
+/// All nodes of the config that belong to this machine, each in a process of its own.
+int up_all(const up_options& o, const std::vector<local_node>& nodes) {
+  std::vector<node_command> commands;
+  for (const auto& n : nodes) {
+    const auto node_dir = o.data_dir + "/" + n.config.name;
+    if (running_pid(node_dir)) {
+      already(n.config.name, node_dir, o.data_dir);
+      continue;
+    }
+    auto command = command_of(o, n.config.name);
+    if (!command) return complain(command.error().message);
+    commands.push_back(std::move(*command));
+  }
+  if (commands.empty()) return 0;
+  // From here on a signal must not end this process before its nodes; the wait for them is bounded.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGCHLD})
+    sigaddset(&signals, s);
+  if (!o.detach) pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const auto started = start_nodes(commands);
+  const bool good = std::all_of(started.begin(), started.end(), [](const auto& s) { return s.ready; });
+  if (good) tell_kubeconfig(o);
+  if (o.detach) return good ? 0 : 1;
+  if (std::all_of(started.begin(), started.end(), [](const auto& s) { return s.pid != 0; }))
+    return supervise(o, commands, started);
+  (void)stop_all(o, commands); // what matters was said: why a node did not start
+  return 1;
+}
+
+/// A cluster of several nodes.
+int up_several(const up_options& o, const node::cluster_config& c) {
+  if (o.node.empty())
+    for (const auto& w : c.warnings)
+      std::cerr << o.file << ":" << w.line << ":" << w.column << ": warning: " << w.what << "\n";
+  auto cluster = node::open_identity(o.data_dir, c);
+  if (!cluster) return complain(cluster.error().message);
+  auto nodes = local_nodes(c, *cluster);
+  if (!o.node.empty()) {
+    if (!c.node(o.node)) return complain("no node named \"" + o.node + "\" in " + o.file, 2);
+    std::erase_if(nodes, [&](const local_node& n) { return n.config.name != o.node; });
+    if (nodes.empty())
+      return complain("node \"" + o.node + "\" has the address " + c.node(o.node)->address +
+                          ", which no device of this machine has; start it on the machine it belongs to",
+                      2);
+  }
+  if (nodes.empty())
+    return complain("none of the addresses in " + o.file + " belongs to this machine, so no node starts here", 2);
+  for (const auto& n : nodes)
+    if (auto done = prepare_network(o.data_dir, *cluster, n); !done) return complain(done.error().message);
+  if (o.node.empty()) return up_all(o, nodes);
+  return o.detach ? detach(o, o.node) : run_local(o, c, *cluster, nodes.front());
+}
+
 } // namespace
 
 int verb_up(const args& words) {
@@ -171,10 +266,11 @@ int verb_up(const args& words) {
   if (auto code = parse(words, o)) return *code;
   node::cluster_config c;
   if (auto code = load(o, c)) return *code;
+  const auto known = node::read_identity(o.data_dir);
+  if (c.nodes.size() > 1 || (known && known->several() && !o.file.empty())) return up_several(o, c);
   node::node_config self;
   if (auto code = choose(o, c, self)) return *code;
-  const auto node_dir = o.data_dir + "/" + self.name;
-  return o.detach ? detach(o, self.name, node_dir) : run(o, c, self, node_dir);
+  return o.detach ? detach(o, self.name) : run(o, c, self);
 }
 
 } // namespace troupe::cli

@@ -58,6 +58,17 @@ std::string by_first_device() {
 
 } // namespace
 
+bool is_own_address(const std::string& address) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (auto* i = all; i && !found; i = i->ifa_next)
+    found = i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+            text_of(reinterpret_cast<sockaddr_in*>(i->ifa_addr)->sin_addr) == address;
+  ::freeifaddrs(all);
+  return found;
+}
+
 std::string host_address() {
   if (auto a = by_default_route(); !a.empty() && a != "0.0.0.0") return a;
   if (auto a = by_first_device(); !a.empty()) return a;

@@ -45,5 +45,7 @@ std::shared_ptr<pod_network> make_bridge_network(const pod_network_config&);
 
 /// The host's own primary address (source address of the default route), for the Node's InternalIP; 127.0.0.1 if none.
 std::string host_address();
+/// Whether a device of this network namespace has the address.
+bool is_own_address(const std::string& address);
 
 } // namespace troupe::net
