@@ -44,6 +44,11 @@ status_ptr raft_state::try_change(const member_command& c, std::optional<store::
       return shared(conflict("member " + std::to_string(c.who.v) + " is " + std::to_string(lag) +
                              " entries behind; wait until it has caught up"));
   }
+  const bool known = raft::contains(raft::all_members(core_->config()), c.who);
+  if (c.what == member_command::op::remove && !known)
+    return shared(conflict("member " + std::to_string(c.who.v) + " does not belong to the group"));
+  if (c.what == member_command::op::add_learner && known)
+    return shared(conflict("member " + std::to_string(c.who.v) + " belongs to the group already"));
   raft::change_members change{{{{op_of(c.what), c.who}}}};
   std::string why;
   if (!raft::changed(core_->config(), change.change, why)) return shared(conflict(why));
