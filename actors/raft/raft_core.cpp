@@ -1,6 +1,7 @@
 #include "actors/raft/raft_core.hpp"
 
 #include "actors/raft/confchange.hpp"
+#include "store/mutations.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -13,8 +14,11 @@ constexpr std::size_t forwarded_reads_max = 4096; // beyond: the oldest is answe
 
 raft_core::raft_core(core_options options, core_state from)
     : opt_(options), hard_(from.hard), durable_hard_(from.hard), handed_hard_(from.hard),
-      log_(from.base, std::move(from.log), from.hard.commit, std::max(from.applied, from.base.index)),
-      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v), recovering_(from.recovering) {
+      log_(from.base, std::move(from.log), from.hard.commit,
+           mutated(mutation::apply_twice) ? from.base.index : std::max(from.applied, from.base.index)),
+      random_(options.seed * 0x9e3779b97f4a7c15ull + options.self.v),
+      recovering_(from.recovering && !mutated(mutation::recovering_votes)) {
+  if (mutated(mutation::forget_vote)) hard_.vote = durable_hard_.vote = handed_hard_.vote = {};
   configs_.emplace_back(log_.applied(), std::move(from.config));
   for (auto i = log_.applied().next(); i <= log_.last().index; i = i.next())
     adopt(log_.at(i));
@@ -68,7 +72,7 @@ instant raft_core::next_deadline() const {
 void raft_core::send_as(member_id to, log_term term, message_body body, bool durable) {
   message m{opt_.self, to, term, std::move(body)};
   // Nobody may learn of a term or vote that a crash could make us forget (thesis 3.8).
-  if (durable || !hard_is_durable())
+  if ((durable || !hard_is_durable()) && !mutated(mutation::reply_before_sync))
     waiting_.then_send.push_back(std::move(m));
   else
     out_.send.push_back(std::move(m));
@@ -248,7 +252,7 @@ void raft_core::handle(const message& m, const append_request& r) {
     send_durable(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
-  if (!log_.holds(r.prev)) {
+  if (!log_.holds(r.prev) && !(mutated(mutation::append_unchecked) && r.prev.index <= log_.last().index)) {
     const auto at = find_agreement({std::min(r.prev.index, log_.last().index), r.prev.term});
     send(m.from, append_reply{false, r.prev.index, {at, log_.term_at(at).value_or(log_term{})}, recovering_});
     return;
@@ -259,7 +263,7 @@ void raft_core::handle(const message& m, const append_request& r) {
     expected = expected.next();
   }
   for (const auto& e : r.entries) {
-    if (log_.holds({e.index, e.term})) continue;
+    if (log_.holds({e.index, e.term}) && !mutated(mutation::truncate_always)) continue;
     if (e.index <= log_.last().index) {
       if (e.index <= log_.commit()) return; // would rewrite history: not from a correct leader
       truncate(e.index);
@@ -348,7 +352,7 @@ void raft_core::append(log_entry e) {
 
 void raft_core::truncate(log_index first) {
   log_.truncate(first);
-  while (configs_.size() > 1 && configs_.back().first >= first)
+  while (configs_.size() > 1 && configs_.back().first >= first && !mutated(mutation::stale_config))
     configs_.pop_back();
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "actors/raft/raft_types.hpp"
+#include "store/mutations.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -85,7 +86,8 @@ public:
     }
   }
   void reset_to(log_position snapshot) {
-    entries_.clear();
+    while (!entries_.empty() && (entries_.front().index <= snapshot.index || !mutated(mutation::snapshot_keeps_tail)))
+      entries_.pop_front();
     base_ = snapshot;
     stable_ = handed_ = commit_ = applied_ = snapshot.index;
   }

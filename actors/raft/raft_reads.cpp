@@ -2,6 +2,7 @@
 // acknowledged before they asked (thesis 6.4). Whoever comes while a question is under way shares the next one.
 #include "actors/raft/limits.hpp"
 #include "actors/raft/raft_state.hpp"
+#include "store/mutations.hpp"
 
 #include <caf/event_based_actor.hpp>
 
@@ -44,7 +45,7 @@ void raft_state::read_answered(const raft::read_result& r) {
 void raft_state::serve_barriers() {
   const auto applied = core_->log().applied();
   for (auto it = barriers_.begin(); it != barriers_.end();) {
-    if (!it->upto || *it->upto > applied) {
+    if (!it->upto || (*it->upto > applied && !mutated(mutation::read_before_apply))) {
       ++it;
       continue;
     }

@@ -1,6 +1,7 @@
 #include "actors/raft/raft_state.hpp"
 
 #include "actors/raft/limits.hpp"
+#include "store/mutations.hpp"
 
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
@@ -58,10 +59,7 @@ bool raft_state::alone() const {
 void raft_state::perform(raft::effects e) {
   if (e.persist) start_write(*e.persist);
   post(e.send);
-  if (e.config) {
-    mark_.config = *e.config;
-    if (options_.transport) options_.transport->members(raft::all_members(core_->config()));
-  }
+  if (e.config) adopt(*e.config);
   if (!e.apply.empty()) apply(e.apply);
   if (e.lost_from && alone()) // could not be written here, and is nowhere else
     for (auto number : ledger_.sent_up_to(core_->term()))
@@ -74,8 +72,21 @@ void raft_state::perform(raft::effects e) {
   publish_status();
 }
 
+void raft_state::adopt(const store::group_config& config) {
+  const auto before = raft::all_members(mark_.config);
+  mark_.config = config;
+  const auto now_in = raft::all_members(core_->config());
+  if (options_.transport) options_.transport->members(now_in);
+  const auto me = options_.member;
+  const bool member = raft::contains(now_in, me);
+  if (member) left_group_.clear();
+  if (!member && raft::contains(before, me))
+    left_group_ = "member " + std::to_string(me.v) + " was removed from the group of masters: ask another master";
+}
+
 void raft_state::arm(raft::instant wake_at) {
-  if (wake_at == tick_at_ || wake_at == raft::instant::max()) return;
+  // An early tick is harmless and arms the next one; so a deadline that only moves away costs no timer.
+  if (wake_at >= tick_at_) return;
   tick_at_ = wake_at;
   self_->delayed_send(self_, std::max(raft::duration{0}, tick_at_ - now()), core_tick::value, ++tick_epoch_);
 }
@@ -95,9 +106,10 @@ void raft_state::publish_status() {
   s.term = core_->term();
   s.serving = s.role == raft::role::leader && log.term_at(log.applied()) == s.term && out_of_service_.empty();
   s.alone = alone();
-  s.out_of_service = out_of_service_;
+  s.out_of_service = out_of_service_.empty() ? left_group_ : out_of_service_;
   if (s.leader != last_leader_) {
     if (s.leader) ++leader_changes_;
+    if (mutated(mutation::repropose_open)) ledger_.term_applied(s.term);
     last_leader_ = s.leader;
     hold_until_ = raft::instant{0}; // somebody new to ask
     for (auto& b : barriers_)
@@ -175,7 +187,10 @@ void raft_state::on_written(const write_done& done) {
 void raft_state::on_retry() {
   if (!failed_job_) return;
   auto job = std::exchange(failed_job_, nullptr);
-  if (!job->group.install) job->group.applied.reset(); // its objects went back to what is owed
+  if (!job->group.install) { // its objects went back to what is owed, so the log is still needed
+    job->group.applied.reset();
+    job->group.drop_log_to.reset();
+  }
   send_job(std::move(job));
 }
 
