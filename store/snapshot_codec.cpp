@@ -167,10 +167,12 @@ snapshot_writer::piece snapshot_writer::at(std::uint64_t offset, std::size_t byt
 
 struct snapshot_reader::impl {
   std::optional<snapshot_head> head;
-  std::unique_ptr<state_machine> machine = std::make_unique<state_machine>();
-  std::string rest;        // of a block that is not whole yet
-  std::uint64_t taken = 0; // bytes given
-  std::uint64_t at = 0;    // offset of the first byte not yet understood
+  object_sink sink; // empty: into the machine
+  std::unique_ptr<state_machine> machine;
+  std::vector<object_ptr> gathered; // of `table`, not in the machine yet
+  std::string rest;                 // of a block that is not whole yet
+  std::uint64_t taken = 0;          // bytes given
+  std::uint64_t at = 0;             // offset of the first byte not yet understood
   std::uint32_t crc = crc32c(magic);
   std::uint64_t objects = 0;
   std::string table, ns, name; // of the last record
@@ -187,6 +189,9 @@ struct snapshot_reader::impl {
   result<void> head_block(std::string_view payload);
   result<void> records_block(std::string_view payload);
   bool fine(const object& o, std::string_view in_table) const;
+  void load_gathered() {
+    if (!gathered.empty()) machine->load_sorted(table, std::exchange(gathered, {}));
+  }
 };
 
 result<void> snapshot_reader::impl::eat(std::string_view& in) {
@@ -231,7 +236,10 @@ result<void> snapshot_reader::impl::block(char kind, std::string_view payload) {
   if (!in.done()) return refuse(at, "its end is unreadable");
   if (want != objects)
     return refuse(at, "it should hold " + std::to_string(want) + " objects, but holds " + std::to_string(objects));
-  machine->set_revision(head->mark.rev);
+  if (machine) {
+    load_gathered();
+    machine->set_revision(head->mark.rev);
+  }
   done = true;
   return {};
 }
@@ -273,16 +281,27 @@ result<void> snapshot_reader::impl::records_block(std::string_view payload) {
     o->bytes = in.text();
     if (in.bad()) return refuse(record_at, "an object is cut off");
     if (!fine(*o, in_table)) return refuse(record_at, "an object is out of order or impossible");
-    if (table != in_table) table = in_table;
+    if (table != in_table) {
+      load_gathered();
+      table = in_table;
+    }
     ns = o->ns;
     name = o->name;
     ++objects;
-    machine->load(table, std::move(o));
+    if (!sink) {
+      gathered.push_back(std::move(o));
+    } else if (auto r = sink(in_table, std::move(o)); !r) {
+      bad = r.error();
+      return r;
+    }
   }
   return {};
 }
 
-snapshot_reader::snapshot_reader() : impl_(std::make_unique<impl>()) {}
+snapshot_reader::snapshot_reader() : impl_(std::make_unique<impl>()) {
+  impl_->machine = std::make_unique<state_machine>();
+}
+snapshot_reader::snapshot_reader(object_sink sink) : impl_(std::make_unique<impl>()) { impl_->sink = std::move(sink); }
 snapshot_reader::~snapshot_reader() = default;
 snapshot_reader::snapshot_reader(snapshot_reader&&) noexcept = default;
 

@@ -60,6 +60,9 @@ private:
 class snapshot_reader {
 public:
   snapshot_reader();
+  /// Gives each object away instead of keeping it, in order; its refusal becomes the reader's.
+  using object_sink = std::function<result<void>(std::string_view table, object_ptr)>;
+  explicit snapshot_reader(object_sink sink);
   ~snapshot_reader();
   snapshot_reader(snapshot_reader&&) noexcept;
 
@@ -74,7 +77,7 @@ public:
   std::uint64_t objects() const noexcept;
   /// Bytes taken so far; the offset that must come next.
   std::uint64_t offset() const noexcept;
-  /// Once complete: the state, with its revision set; null before, and the second time.
+  /// Once complete: the state, with its revision set; null before, the second time, and with a sink.
   std::unique_ptr<state_machine> finish();
 
 private:

@@ -26,6 +26,16 @@ object_ptr state_machine::get(const key_ref& k) const {
 
 void state_machine::load(std::string_view name, object_ptr o) { table_of(name).objects.put(std::move(o), stamp_); }
 
+void state_machine::load_sorted(std::string_view name, std::vector<object_ptr> objects) {
+  auto& into = table_of(name).objects;
+  if (into.size() == 0) {
+    into = tree::of_sorted(std::move(objects), stamp_);
+    return;
+  }
+  for (auto& o : objects)
+    into.put(std::move(o), stamp_);
+}
+
 bool state_machine::compares_hold(txn_result& out) {
   for (std::size_t i = 0; i < scratch_.compares.size(); ++i) {
     const auto& c = scratch_.compares[i];

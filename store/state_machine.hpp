@@ -32,6 +32,8 @@ public:
 
   // Recovery.
   void load(std::string_view name, object_ptr o);
+  /// A whole table at once; the objects ascend by (namespace, name).
+  void load_sorted(std::string_view name, std::vector<object_ptr> objects);
   void set_revision(revision r) { rev_ = r; }
 
   /// Applies one entry; appends what it changed to `changes` (all with the same revision).

@@ -210,6 +210,36 @@ object_ptr tree::get(std::string_view ns, std::string_view name) const {
   return i < at->n && compare(*at->keys[i], ns, name) == 0 ? at->keys[i] : nullptr;
 }
 
+tree tree::of_sorted(std::vector<object_ptr> objects, stamp now) {
+  constexpr std::size_t fill = width - 2; // room for a few insertions before the first split
+  std::vector<node_ptr> level;
+  for (std::size_t i = 0; i < objects.size();) {
+    auto leaf = std::make_shared<node>();
+    leaf->edit = now;
+    for (; leaf->n < fill && i < objects.size(); ++i)
+      leaf->keys[leaf->n++] = std::move(objects[i]);
+    leaf->total = leaf->n;
+    level.push_back(std::move(leaf));
+  }
+  while (level.size() > 1) {
+    std::vector<node_ptr> above;
+    for (std::size_t i = 0; i < level.size();) {
+      auto up = std::make_shared<inner>();
+      up->edit = now;
+      for (; up->n < fill && i < level.size(); ++i) {
+        up->keys[up->n] = level[i]->keys[0];
+        up->total += level[i]->total;
+        up->kids[up->n++] = std::move(level[i]);
+      }
+      above.push_back(std::move(up));
+    }
+    level = std::move(above);
+  }
+  tree out;
+  if (!level.empty()) out.root_ = std::move(level.front());
+  return out;
+}
+
 object_ptr tree::put(object_ptr o, stamp now) {
   if (!root_) {
     root_ = std::make_shared<node>();

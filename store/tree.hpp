@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace troupe::store {
 
@@ -25,6 +26,8 @@ public:
   using stamp = std::uint64_t;
 
   object_ptr get(std::string_view ns, std::string_view name) const;
+  /// A tree of objects that ascend, built without a search.
+  static tree of_sorted(std::vector<object_ptr> objects, stamp now);
   /// Inserts or replaces; returns what was there.
   object_ptr put(object_ptr o, stamp now);
   /// Removes; returns what was there.

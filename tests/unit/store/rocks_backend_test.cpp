@@ -1,4 +1,5 @@
 #include "store/rocks_backend.hpp"
+#include "tests/unit/store/store_dir.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,64 +7,12 @@
 #include <fstream>
 #include <map>
 #include <random>
-#include <stdlib.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 using namespace troupe;
 using namespace troupe::store;
-
-namespace {
-
-struct store_dir {
-  std::string path;
-  store_dir() {
-    std::string t = (std::filesystem::temp_directory_path() / "troupe-rocks-XXXXXX").string();
-    REQUIRE(::mkdtemp(t.data()));
-    path = t;
-  }
-  ~store_dir() {
-    std::error_code ec;
-    std::filesystem::remove_all(path, ec);
-  }
-};
-
-std::unique_ptr<rocks_backend> open(const std::string& dir) {
-  auto r = rocks_backend::open({dir, "c", member_id{1}, {{member_id{1}}, {}, {}, {}, false}, 0});
-  REQUIRE_MESSAGE(bool(r), r.error().message);
-  return std::move(*r);
-}
-log_entry entry(std::uint64_t index, std::uint64_t term, const std::string& payload) {
-  return {log_index{index}, log_term{term}, entry_kind::change, std::make_shared<const std::string>(payload)};
-}
-txn one(const std::string& name, const std::string& doc) {
-  txn t;
-  t.puts.push_back({{"pods", "ns", name}, doc, std::string::npos});
-  return t;
-}
-
-/// A state machine whose changes go to disk after each transaction.
-struct written_store {
-  rocks_backend& disk;
-  state_machine machine;
-  std::uint64_t index = 0;
-  void run(const txn& t) {
-    write_group g;
-    const auto e = entry(++index, 1, encode_txn(t));
-    g.append = {e};
-    machine.apply(e, g.changes);
-    g.applied = applied_mark{{e.index, e.term}, machine.rev(), {{member_id{1}}, {}, {}, {}, false}};
-    auto r = disk.write(g);
-    REQUIRE_MESSAGE(bool(r), r.error().message);
-  }
-  void erase(const std::string& name) {
-    txn t;
-    t.erases.push_back({{"pods", "ns", name}});
-    run(t);
-  }
-};
-
-} // namespace
+using namespace troupe::test;
 
 TEST_CASE("log, votes and objects come back as they were written") {
   store_dir dir;
@@ -86,7 +35,7 @@ TEST_CASE("log, votes and objects come back as they were written") {
   CHECK(back.snapshot()->hash() == hash);
   CHECK(r->hard == hard_state{log_term{5}, member_id{1}, log_index{51}});
   CHECK(r->log.size() == 51);
-  CHECK(r->applied.at.index == log_index{51});
+  CHECK(r->applied.at.index == log_index{52});
   CHECK(r->applied.rev == 51);
 }
 
@@ -196,9 +145,7 @@ TEST_CASE("a damaged log record stops recovery with its place, never silently") 
       s.run(one(std::to_string(i), std::string(200, 'a' + i % 26)));
   }
   // Flip one byte in the middle of the write-ahead log: acknowledged records lie behind it.
-  std::string wal;
-  for (const auto& f : std::filesystem::directory_iterator(dir.path))
-    if (f.path().extension() == ".log" && f.file_size() > 10000) wal = f.path();
+  const auto wal = dir.largest(".log");
   REQUIRE_FALSE(wal.empty());
   {
     std::fstream f(wal, std::ios::in | std::ios::out | std::ios::binary);
@@ -218,9 +165,7 @@ TEST_CASE("a torn record at the end of the log was never acknowledged and is dro
     for (int i = 0; i < 100; ++i)
       s.run(one(std::to_string(i), std::string(200, 'x')));
   }
-  std::string wal;
-  for (const auto& f : std::filesystem::directory_iterator(dir.path))
-    if (f.path().extension() == ".log" && f.file_size() > 10000) wal = f.path();
+  const auto wal = dir.largest(".log");
   REQUIRE_FALSE(wal.empty());
   std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 37);
   auto disk = open(dir.path);

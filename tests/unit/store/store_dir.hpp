@@ -1,0 +1,106 @@
+// store_dir: a data directory for one test, and a store in it that is written as the Raft actor does.
+// Owner:  tests of store/rocks_*.
+// Units:  -
+// Errors: a failed step fails the test.
+// Source: ours.
+#pragma once
+
+#include "store/rocks_backend.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdlib.h>
+
+namespace troupe::test {
+
+using namespace troupe::store;
+
+struct store_dir {
+  std::string path;
+  store_dir() {
+    std::string t = (std::filesystem::temp_directory_path() / "troupe-rocks-XXXXXX").string();
+    REQUIRE(::mkdtemp(t.data()));
+    path = t;
+  }
+  ~store_dir() {
+    std::error_code ec;
+    std::filesystem::remove_all(path, ec);
+  }
+  /// The largest file with that extension, of the generation in use.
+  std::string largest(const std::string& extension) const {
+    std::string out;
+    for (const auto& f : std::filesystem::recursive_directory_iterator(path))
+      if (f.path().extension() == extension && f.path().string().find("damaged-") == std::string::npos)
+        if (out.empty() || f.file_size() > std::filesystem::file_size(out)) out = f.path();
+    REQUIRE_FALSE(out.empty());
+    return out;
+  }
+  std::size_t count(const std::string& prefix) const {
+    std::size_t n = 0;
+    for (const auto& f : std::filesystem::directory_iterator(path))
+      n += f.path().filename().string().starts_with(prefix);
+    return n;
+  }
+};
+
+/// Changes one byte in place.
+inline void flip(const std::string& file, double where) {
+  std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(static_cast<double>(std::filesystem::file_size(file)) * where);
+  f.seekg(at);
+  const auto was = static_cast<char>(f.get());
+  f.seekp(at);
+  f.put(static_cast<char>(was ^ 0x55));
+}
+
+inline group_config group_of(std::initializer_list<std::uint64_t> ids) {
+  group_config c;
+  for (auto id : ids)
+    c.voters.push_back(member_id{id});
+  return c;
+}
+
+inline std::unique_ptr<rocks_backend> open(const std::string& dir, const group_config& first = group_of({1})) {
+  auto r = rocks_backend::open({dir, "c", member_id{1}, first, 0});
+  REQUIRE_MESSAGE(bool(r), r.error().message);
+  return std::move(*r);
+}
+
+inline log_entry entry(std::uint64_t index, std::uint64_t term, const std::string& payload) {
+  return {log_index{index}, log_term{term}, entry_kind::change, std::make_shared<const std::string>(payload)};
+}
+
+inline txn one(const std::string& name, const std::string& doc) {
+  txn t;
+  t.puts.push_back({{"pods", "ns", name}, doc, std::string::npos});
+  return t;
+}
+
+/// A state machine whose changes go to disk after each transaction. The founding configuration is entry 1.
+struct written_store {
+  rocks_backend& disk;
+  state_machine machine;
+  group_config config = group_of({1});
+  std::uint64_t index = 1;
+  /// Several transactions as one synced group.
+  void run_all(const std::vector<txn>& txns) {
+    write_group g;
+    for (const auto& t : txns) {
+      g.append.push_back(entry(++index, 1, encode_txn(t)));
+      machine.apply(g.append.back(), g.changes);
+    }
+    g.applied = applied_mark{{log_index{index}, log_term{1}}, machine.rev(), config};
+    auto r = disk.write(g);
+    REQUIRE_MESSAGE(bool(r), r.error().message);
+  }
+  void run(const txn& t) { run_all({t}); }
+  void erase(const std::string& name) {
+    txn t;
+    t.erases.push_back({{"pods", "ns", name}});
+    run(t);
+  }
+};
+
+} // namespace troupe::test
