@@ -352,7 +352,7 @@ bool link_impl::take_in(std::string_view fresh, std::string& why) {
     rest.remove_prefix(n + 4);
     if (type == type_of<ping>()) {
       send(encode_frame(pong{}));
-    } else if (type != type_of<pong>()) {
+    } else if (type != type_of<pong>() && handlers_.on_frame) {
       if (auto ok = handlers_.on_frame(payload); !ok) {
         why = ok.error().message;
         return false;

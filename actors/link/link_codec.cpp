@@ -178,10 +178,14 @@ struct writer {
   void operator()(const subscribe& m) {
     put_varint(out, m.epoch);
     put_varint(out, m.cursor);
+    put_varint(out, m.tables);
     put_signed(out, m.credit);
   }
   void operator()(const credit& m) { put_signed(out, m.bytes); }
-  void operator()(const feed_begin& m) { put_varint(out, m.epoch); }
+  void operator()(const feed_begin& m) {
+    put_varint(out, m.epoch);
+    put_varint(out, m.tables);
+  }
   void operator()(const table_begin& m) { put_text(out, m.table); }
   void operator()(const table_objects& m) {
     put_varint(out, m.objects.size());

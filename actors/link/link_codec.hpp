@@ -64,15 +64,17 @@ struct answer {
 struct subscribe {
   std::uint64_t epoch = 0;
   store::revision cursor = 0; // 0: nothing is known yet
+  std::uint32_t tables = 0;   // as the last feed_begin said; another set means that everything is told anew
   std::int64_t credit = 0;    // bytes of feed frames that may be sent
 };
 struct unsubscribe {};
 struct credit {
   std::int64_t bytes = 0;
 };
-/// The first frame of a feed.
+/// The first frame of a feed, and of its beginning again.
 struct feed_begin {
   std::uint64_t epoch = 0;
+  std::uint32_t tables = 0; // which are told
 };
 /// What follows is a whole table, ordered by namespace and name; what is not among it is gone.
 struct table_begin {

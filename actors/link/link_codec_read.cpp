@@ -22,6 +22,7 @@ public:
     if (v > most) wrong_ = true;
     return wrong_ ? 0 : v;
   }
+  std::uint32_t word() { return static_cast<std::uint32_t>(number(std::numeric_limits<std::uint32_t>::max())); }
   std::int64_t signed_number() {
     const auto v = in_.varint();
     return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
@@ -150,7 +151,7 @@ open_stream read_wish(reader& in) {
 
 // One overload per message; the tag says which.
 void read(reader& in, hello& m) {
-  m.protocol = static_cast<std::uint32_t>(in.number(std::numeric_limits<std::uint32_t>::max()));
+  m.protocol = in.word();
   for (auto* t : {&m.cluster_id, &m.name, &m.version})
     *t = in.name();
   m.life = in.number();
@@ -161,7 +162,7 @@ void read(reader& in, master_state& m) {
   m.rev = in.number();
 }
 void read(reader& in, welcome& m) {
-  m.protocol = static_cast<std::uint32_t>(in.number(std::numeric_limits<std::uint32_t>::max()));
+  m.protocol = in.word();
   for (auto* t : {&m.cluster_id, &m.master, &m.version})
     *t = in.name();
   read(in, m.state);
@@ -182,11 +183,15 @@ void read(reader& in, answer& m) {
 void read(reader& in, subscribe& m) {
   m.epoch = in.number();
   m.cursor = in.number();
+  m.tables = in.word();
   m.credit = in.signed_number();
 }
 void read(reader&, unsubscribe&) {}
 void read(reader& in, credit& m) { m.bytes = in.signed_number(); }
-void read(reader& in, feed_begin& m) { m.epoch = in.number(); }
+void read(reader& in, feed_begin& m) {
+  m.epoch = in.number();
+  m.tables = in.word();
+}
 void read(reader& in, table_begin& m) { m.table = in.name(); }
 void read(reader& in, table_objects& m) {
   m.objects.resize(in.count(limits::link::object_frame_bytes_max, 6));

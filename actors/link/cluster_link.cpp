@@ -1,0 +1,435 @@
+#include "actors/link/cluster_link.hpp"
+
+#include "actors/link/cluster_link_core.hpp"
+#include "actors/link/cluster_link_dialer.hpp"
+#include "actors/link/cluster_link_streams.hpp"
+#include "actors/link/mirror.hpp"
+#include "actors/support/component.hpp"
+#include "api/version.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <spdlog/spdlog.h>
+
+#include <random>
+#include <unordered_map>
+
+namespace troupe::link {
+
+namespace {
+
+/// What the i/o thread tells the actor of one session.
+struct link_event {
+  std::uint64_t session = 0;
+  std::variant<welcome, message, std::string> what; // it stands; a message of `bytes`; why it is over
+  frame_link_ptr link;                              // with welcome and message
+  std::size_t bytes = 0;
+};
+struct dial_failure {
+  std::string why;
+};
+using link_event_ptr = std::shared_ptr<link_event>;
+using dial_failure_ptr = std::shared_ptr<const dial_failure>;
+using link_tick = caf::atom_constant<caf::atom("linktick")>;
+
+} // namespace
+} // namespace troupe::link
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::link::link_event_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::link::dial_failure_ptr)
+
+namespace troupe::link {
+namespace {
+
+using inner_actor =
+    api_actor::extend<caf::reacts_to<link_event_ptr>, caf::reacts_to<dial_failure_ptr>, caf::reacts_to<link_tick>>;
+
+std::uint64_t random_life() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32 | device()) | 1;
+}
+
+/// What actor, dialers and i/o thread share.
+class shared_link final : public cluster_link, public std::enable_shared_from_this<shared_link> {
+public:
+  shared_link(caf::actor_system& sys, cluster_link_options o)
+      : system_(sys), o_(std::move(o)), loop_(frame_loop::make("cluster-link")) {}
+  ~shared_link() override { stop(); }
+
+  void open(inner_actor me) {
+    std::lock_guard lock(mutex_);
+    actor_ = std::move(me);
+    dial(o_.masters);
+  }
+
+  void serve(kubelet_actor door) override { place_->set(std::move(door)); }
+
+  cluster_link_status status() const override {
+    std::lock_guard lock(mutex_);
+    return status_;
+  }
+  void set_status(cluster_link_status s) {
+    std::lock_guard lock(mutex_);
+    status_ = std::move(s);
+  }
+
+  void stop() override {
+    std::vector<std::unique_ptr<dialer>> all;
+    inner_actor me;
+    {
+      std::lock_guard lock(mutex_);
+      if (std::exchange(stopped_, true)) return;
+      all.swap(dialers_);
+      for (auto& d : retired_)
+        all.push_back(std::move(d));
+      me = std::exchange(actor_, inner_actor{});
+    }
+    for (auto& d : all)
+      d->stop();
+    all.clear();
+    loop_->stop();
+    place_->set(kubelet_actor{});
+    if (me) caf::anon_send_exit(me, caf::exit_reason::user_shutdown);
+  }
+
+  /// The masters have said where they are.
+  void learn(const std::vector<master_address>& masters) {
+    std::lock_guard lock(mutex_);
+    if (!masters.empty() && !stopped_) dial(masters);
+  }
+
+private:
+  /// Keeps the dialers that go where they should; with mutex_ held.
+  void dial(const std::vector<master_address>& masters) {
+    auto same_place = [](const master_address& a, const master_address& b) {
+      return a.address == b.address && a.port == b.port;
+    };
+    for (auto it = dialers_.begin(); it != dialers_.end();) {
+      const auto wanted =
+          std::any_of(masters.begin(), masters.end(), [&](const auto& m) { return same_place(m, (*it)->to()); });
+      if (wanted) {
+        ++it;
+        continue;
+      }
+      (*it)->stop(); // it ends by itself; joined when the link stops
+      retired_.push_back(std::move(*it));
+      it = dialers_.erase(it);
+    }
+    for (const auto& m : masters) {
+      const auto there =
+          std::any_of(dialers_.begin(), dialers_.end(), [&](const auto& d) { return same_place(m, d->to()); });
+      if (!there) dialers_.push_back(std::make_unique<dialer>(options_for(m)));
+    }
+  }
+
+  dialer_options options_for(const master_address& m) {
+    dialer_options d;
+    d.to = m;
+    d.tls = o_.tls;
+    d.first = {limits::link::protocol_version, o_.cluster_id, o_.node_name, version::git_version, life_};
+    d.is_master = o_.is_master;
+    d.on_session = [weak = weak_from_this()](session s, welcome w, std::function<void()> over) {
+      auto me = weak.lock();
+      return me ? me->adopt(std::move(s), std::move(w), std::move(over)) : over();
+    };
+    d.on_failure = [me = actor_](const std::string& why) {
+      caf::anon_send(me, dial_failure_ptr{std::make_shared<const dial_failure>(dial_failure{why})});
+    };
+    return d;
+  }
+
+  void adopt(session s, welcome w, std::function<void()> over) {
+    inner_actor actor;
+    {
+      std::lock_guard lock(mutex_);
+      actor = actor_;
+    }
+    if (!actor) return over();
+    const auto id = next_session_.fetch_add(1);
+    auto streams = std::make_shared<served_streams>(system_, place_);
+    auto slot = std::make_shared<frame_link_ptr>();
+    frame_handlers h;
+    h.on_frame = [actor, id, streams, slot](std::string_view payload) {
+      return on_frame(actor, id, *streams, *slot, payload);
+    };
+    h.on_closed = [actor, id, streams, slot, over](const std::string& why) {
+      streams->lost();
+      slot->reset();
+      auto e = std::make_shared<link_event>();
+      e->session = id;
+      e->what = why;
+      caf::anon_send(actor, e);
+      over();
+    };
+    frame_bounds b;
+    b.peer = side::master;
+    b.ping_every = limits::link::ping_every;
+    b.silence_max = limits::link::silence_max;
+    auto link = loop_->adopt(std::move(s), std::move(h), b);
+    *slot = link;
+    streams->use(link);
+    auto e = std::make_shared<link_event>();
+    e->session = id;
+    e->what = std::move(w);
+    e->link = link;
+    caf::anon_send(actor, e); // before any frame of the session
+    link->start();
+  }
+
+  /// On the i/o thread: streams are served at once, the rest is the actor's.
+  static result<void> on_frame(const inner_actor& actor, std::uint64_t id, served_streams& streams,
+                               const frame_link_ptr& link, std::string_view payload) {
+    auto decoded = decode_payload(payload);
+    if (!decoded) return decoded.error();
+    auto& m = *decoded;
+    if (auto* b = std::get_if<bye>(&m)) return errors::unavailable(b->why);
+    if (auto* s = std::get_if<stream_open>(&m)) return streams.on(*s), result<void>{};
+    if (auto* s = std::get_if<stream_next>(&m)) return streams.on(*s), result<void>{};
+    if (auto* s = std::get_if<stream_input>(&m)) return streams.on(std::move(*s)), result<void>{};
+    if (auto* s = std::get_if<stream_close_input>(&m)) return streams.on(*s), result<void>{};
+    if (auto* s = std::get_if<stream_close>(&m)) return streams.on(*s), result<void>{};
+    if (auto* s = std::get_if<stats_question>(&m)) return streams.on(*s), result<void>{};
+    auto e = std::make_shared<link_event>();
+    e->session = id;
+    e->what = std::move(m);
+    e->link = link;
+    e->bytes = payload.size();
+    link->hold(e->bytes);
+    caf::anon_send(actor, e);
+    return {};
+  }
+
+  caf::actor_system& system_;
+  const cluster_link_options o_;
+  const std::uint64_t life_ = random_life();
+  const std::shared_ptr<frame_loop> loop_;
+  const std::shared_ptr<kubelet_place> place_ = std::make_shared<kubelet_place>();
+  std::atomic<std::uint64_t> next_session_{1};
+  mutable std::mutex mutex_;
+  inner_actor actor_;
+  std::vector<std::unique_ptr<dialer>> dialers_, retired_;
+  cluster_link_status status_;
+  bool stopped_ = false;
+};
+
+// ---------------------------------------------------------------- actor
+
+struct link_state {
+  static inline const char* name = "cluster-link";
+  inner_actor::pointer self = nullptr;
+  std::string node;
+  std::weak_ptr<shared_link> shared;
+  counters_ptr counters;
+  std::shared_ptr<std::promise<void>> ready;
+  std::optional<cluster_link_core> core;
+  std::shared_ptr<mirror> copy;
+  std::unordered_map<std::uint64_t, frame_link_ptr> links; // by session
+  std::unordered_map<std::uint64_t, std::function<void(response_ptr)>> callers;
+  std::uint64_t next_ticket = 1;
+  std::string told_failure, told_active;
+
+  auto now() const { return self->clock().now(); }
+
+  void perform(cluster_link_core::effects& all) {
+    for (std::size_t i = 0; i < all.size(); ++i) { // what is carried out may add more
+      auto e = std::move(all[i]);
+      if (auto* m = std::get_if<cluster_link_core::to_master>(&e))
+        write(*m, all);
+      else if (auto* c = std::get_if<cluster_link_core::to_caller>(&e))
+        answer_caller(*c);
+    }
+    report();
+  }
+
+  void write(const cluster_link_core::to_master& m, cluster_link_core::effects& more) {
+    auto it = links.find(m.session);
+    if (it == links.end()) return;
+    auto frame = encode_frame(m.what);
+    const auto* c = std::get_if<call>(&m.what);
+    if (c && frame.size() - 4 > limits::link::object_frame_bytes_max) {
+      auto r = std::make_shared<response>();
+      r->error = std::make_shared<const ::troupe::status>(errors::too_large("the request is larger than 2 MiB"));
+      r->code = r->error->code;
+      return core->answered(m.session, c->id, r, more);
+    }
+    it->second->send(std::move(frame)); // a closed link is told as lost
+  }
+
+  void answer_caller(const cluster_link_core::to_caller& c) {
+    auto it = callers.find(c.ticket);
+    if (it == callers.end()) return;
+    auto done = std::move(it->second);
+    callers.erase(it);
+    done(c.what);
+  }
+
+  void ask(const request_ptr& r, std::function<void(response_ptr)> done) {
+    const auto ticket = next_ticket++;
+    component as = component::self;
+    if (r->who.user == "system:kube-proxy")
+      as = component::proxy;
+    else if (r->who.user == "system:troupe-dns")
+      as = component::dns;
+    else if (r->who.user != "system:node:" + node) {
+      auto no = std::make_shared<response>();
+      no->error = std::make_shared<const ::troupe::status>(
+          errors::forbidden({r->group, r->plural}, r->name, "user \"" + r->who.user + "\" does not act on this node"));
+      no->code = no->error->code;
+      return done(no);
+    }
+    callers.emplace(ticket, std::move(done));
+    cluster_link_core::effects out;
+    core->ask(ticket, as, r, now(), out);
+    perform(out);
+  }
+
+  void on_event(link_event& e) {
+    cluster_link_core::effects out;
+    if (auto* w = std::get_if<welcome>(&e.what)) {
+      links[e.session] = e.link;
+      component_log("link")->info("connected to master {}", w->master);
+      if (auto s = shared.lock()) s->learn(w->masters);
+      core->opened(e.session, w->master, w->state, now(), out);
+    } else if (auto* why = std::get_if<std::string>(&e.what)) {
+      component_log("link")->warn("a session with a master ended: {}", *why);
+      links.erase(e.session);
+      core->lost(e.session, *why, now(), out);
+    } else {
+      on_message(e, std::get<message>(e.what), out);
+      e.link->release(e.bytes);
+    }
+    perform(out);
+  }
+
+  void on_message(const link_event& e, message& m, cluster_link_core::effects& out) {
+    if (auto* a = std::get_if<answer>(&m)) return core->answered(e.session, a->id, std::move(a->res), out);
+    if (auto* s = std::get_if<master_state>(&m)) return core->state(e.session, *s, now(), out);
+    if (auto* l = std::get_if<masters_list>(&m)) {
+      if (auto s = shared.lock()) s->learn(l->masters);
+      return;
+    }
+    if (auto* b = std::get_if<feed_begin>(&m)) {
+      if (core->feed_begun(e.session, *b)) copy->begin();
+    }
+    if (!core->following(e.session)) return;
+    if (auto r = take(m); !r) {
+      core->mistrust();
+      return e.link->close(r.error().message);
+    }
+    core->took(e.bytes, copy->cursor(), out);
+  }
+
+  result<void> take(message& m) {
+    if (auto* t = std::get_if<table_begin>(&m)) return copy->on(*t);
+    if (auto* t = std::get_if<table_objects>(&m)) return copy->on(std::move(*t));
+    if (auto* t = std::get_if<table_end>(&m)) return copy->on(*t);
+    if (auto* t = std::get_if<feed_events>(&m)) return copy->on(std::move(*t));
+    if (auto* c = std::get_if<feed_commit>(&m)) {
+      auto done = copy->on(*c);
+      if (done && ready) std::exchange(ready, nullptr)->set_value();
+      return done;
+    }
+    return {};
+  }
+
+  void on_failure(const std::string& why) {
+    if (why != told_failure) component_log("link")->warn("{}", why);
+    told_failure = why;
+    core->failed(why);
+    report();
+  }
+
+  void on_tick() {
+    self->delayed_send(self, limits::link::loop_tick, link_tick::value);
+    cluster_link_core::effects out;
+    core->tick(now(), out);
+    if (!out.empty()) perform(out);
+  }
+
+  void report() {
+    auto s = shared.lock();
+    if (!s) return;
+    cluster_link_status st;
+    st.active = core->active_name();
+    st.open = core->open_names();
+    st.last_failure = core->last_failure();
+    st.switches = core->switches();
+    st.relists = copy->relists();
+    st.calls_waiting = core->calls();
+    if (st.active != told_active && !st.active.empty())
+      component_log("link")->info("master {} is asked now", st.active);
+    told_active = st.active;
+    s->set_status(std::move(st));
+  }
+
+  void stop(const caf::error& why) {
+    cluster_link_core::effects out;
+    core->stop(out);
+    perform(out);
+    links.clear();
+    self->quit(why);
+  }
+};
+
+inner_actor::behavior_type link_behavior(inner_actor::stateful_pointer<link_state> self, std::string node,
+                                         std::shared_ptr<mirror> copy, std::shared_ptr<std::promise<void>> ready,
+                                         counters_ptr counters, std::weak_ptr<shared_link> shared) {
+  auto& st = self->state;
+  st.self = self;
+  st.node = std::move(node);
+  st.copy = std::move(copy);
+  st.shared = std::move(shared);
+  st.ready = std::move(ready);
+  st.counters = std::move(counters);
+  st.core.emplace(std::hash<std::string>{}(st.node));
+  self->set_exit_handler([self](caf::exit_msg& e) { self->state.stop(e.reason); });
+  self->delayed_send(self, limits::link::loop_tick, link_tick::value);
+  auto touch = [self] {
+    if (self->state.counters) self->state.counters->touch(self);
+  };
+  return {
+      [self, touch](const api_call_ptr& c) {
+        touch();
+        self->state.ask(c->req, c->done);
+      },
+      [self, touch](const request_ptr& r) {
+        touch();
+        auto promise = self->make_response_promise<response_ptr>();
+        self->state.ask(r, [promise](response_ptr got) mutable { promise.deliver(std::move(got)); });
+        return promise;
+      },
+      [](const txns_done_ptr&) {},
+      [self, touch](const link_event_ptr& e) {
+        touch();
+        self->state.on_event(*e);
+      },
+      [self](const dial_failure_ptr& f) { self->state.on_failure(f->why); },
+      [self](link_tick) { self->state.on_tick(); },
+  };
+}
+
+} // namespace
+
+result<cluster_link_handles> spawn_cluster_link(caf::actor_system& sys, cluster_link_options options) {
+  if (options.masters.empty()) return errors::bad_request("a worker needs the address of at least one master");
+  if (options.node_name.empty()) return errors::bad_request("a worker needs a name");
+  cluster_link_handles out;
+  auto ready = std::make_shared<std::promise<void>>();
+  out.ready = ready->get_future().share();
+  counters_ptr counters;
+  if (options.board) counters = options.board->enter("node/cluster-link");
+  auto copy = std::make_shared<mirror>();
+  out.state = copy->state();
+  out.hub = copy->hub();
+  auto node = options.node_name;
+  auto shared = std::make_shared<shared_link>(sys, std::move(options));
+  inner_actor actor = sys.spawn(link_behavior, std::move(node), std::move(copy), std::move(ready), std::move(counters),
+                                std::weak_ptr<shared_link>(shared));
+  out.api = caf::actor_cast<api_actor>(actor);
+  shared->open(std::move(actor));
+  out.link = std::move(shared);
+  return out;
+}
+
+} // namespace troupe::link
