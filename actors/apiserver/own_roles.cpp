@@ -57,9 +57,11 @@ std::vector<json::value> own_roles() {
   grant(out, "troupe:controllers", "system:kube-controller-manager", std::move(controllers));
 
   json::array dns;
-  dns.push_back(rule(words({"get", "create", "update", "patch", "delete"}), words({""}), words({"services"})));
-  dns.push_back(rule(words({"get", "create", "update", "patch", "delete"}), words({"discovery.k8s.io"}),
-                     words({"endpointslices", "endpointslices/restricted"})));
+  dns.push_back(rule(words({"list", "watch"}), words({""}), words({"namespaces"})));
+  dns.push_back(
+      rule(words({"get", "list", "watch", "create", "update", "patch", "delete"}), words({""}), words({"services"})));
+  dns.push_back(rule(words({"get", "list", "watch", "create", "update", "patch", "delete"}),
+                     words({"discovery.k8s.io"}), words({"endpointslices", "endpointslices/restricted"})));
   dns.push_back(rule(words({"create", "patch", "update"}), words({""}), words({"events"})));
   grant(out, "troupe:dns", "system:troupe-dns", std::move(dns));
 
