@@ -83,7 +83,25 @@ watch_window::~watch_window() = default;
 
 void watch_window::start(revision floor, revision seen) {
   floor_.store(floor);
+  std::vector<std::shared_ptr<table>> all;
+  {
+    std::shared_lock g(tables_lock_);
+    for (const auto& [name, t] : tables_)
+      all.push_back(t);
+  }
+  for (const auto& t : all) {
+    std::lock_guard g(t->events_lock);
+    bytes_.fetch_sub(t->bytes, std::memory_order_relaxed);
+    t->bytes = 0;
+    t->events.clear();
+    t->floor = floor;
+  }
   seen_->store(seen, std::memory_order_release);
+  for (const auto& t : all) { // whoever waits behind the floor is to be told so
+    std::lock_guard g(t->waiters_lock);
+    for (auto* w : t->waiters)
+      if (std::exchange(w->armed, false)) w->wake();
+  }
 }
 
 std::shared_ptr<watch_window::table> watch_window::find(std::string_view name) const {

@@ -30,7 +30,8 @@ public:
   watch_window() : watch_window(bounds{}) {}
   ~watch_window() override;
 
-  /// Everything up to `floor` is unknown to the hub; it has seen everything from there to `seen`.
+  /// Everything up to `floor` is unknown to the hub; it has seen everything from there to `seen`. What it held before
+  /// is forgotten: watchers behind the floor are woken and told that they are too old.
   void start(revision floor, revision seen);
   /// Takes the changes of one or more transactions, in revision order, and announces that all up to `seen` is in.
   /// The events carry the revisions of their objects, or `at` when it is not 0: what a reader may see can change later

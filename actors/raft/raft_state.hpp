@@ -138,6 +138,7 @@ private:
   void apply_entry(const store::log_entry& e, std::vector<store::change_record>& changes);
   void publish_status();
   void arm(raft::instant wake_at);
+  void adopt(const store::group_config& config);
   bool alone() const;
   raft::instant now() const;
 
@@ -234,7 +235,8 @@ private:
   // checks
   std::optional<open_check> check_;
   store::revision checked_rev_ = 0;
-  std::string out_of_service_;
+  std::string out_of_service_; // for good
+  std::string left_group_;     // while it is no member
 
   std::uint64_t txns_applied_ = 0, groups_written_ = 0, leader_changes_ = 0, snapshots_sent_ = 0, snapshots_taken_ = 0;
   store::member_id last_leader_;

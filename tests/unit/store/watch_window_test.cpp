@@ -155,3 +155,21 @@ TEST_CASE("watchers on other threads miss, repeat and reorder nothing") {
     t.join();
   CHECK(good == 3);
 }
+
+TEST_CASE("a hub that starts anew forgets its events, wakes who waits and tells who is behind") {
+  watch_window w;
+  w.start(0, 0);
+  for (revision r = 1; r <= 5; ++r)
+    w.append({change("t", r)}, r);
+  int woken = 0;
+  auto s = w.subscribe("t", [&] { ++woken; });
+  s->arm(5);
+  w.start(100, 100);
+  CHECK(woken == 1);
+  CHECK(w.bytes() == 0);
+  CHECK(w.pull("t", 5, 10).too_old);
+  CHECK(w.pull("t", 5, 10).oldest == 100);
+  CHECK_FALSE(w.pull("t", 100, 10).too_old);
+  w.append({change("t", 101)}, 101);
+  CHECK(w.pull("t", 100, 10).events.size() == 1);
+}
