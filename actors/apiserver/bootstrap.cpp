@@ -1,21 +1,18 @@
 #include "actors/apiserver/bootstrap.hpp"
 
+#include "actors/apiserver/limits.hpp"
 #include "actors/apiserver/write.hpp"
-#include "actors/support/clock.hpp"
 #include "api/meta/object_meta.hpp"
 #include "api/schema/conform.hpp"
 #include "api/schema/defaulting.hpp"
-
-#include <caf/actor_system.hpp>
-#include <caf/typed_event_based_actor.hpp>
-
-#include <random>
 
 namespace troupe::apiserver {
 
 namespace {
 
 constexpr std::size_t objects_per_txn = 400;
+constexpr std::string_view mark_table = "troupe.allocations";
+constexpr std::string_view mark_name = "bootstrap";
 constexpr const char* autoupdate = "rbac.authorization.kubernetes.io/autoupdate";
 
 const schema::resource* resource_of(const json::value& doc) {
@@ -69,6 +66,26 @@ bool reconcile(const schema::resource& res, json::value& have, const json::value
   return false;
 }
 
+/// Adds what makes `doc` exist in the state, nothing when it does.
+result<void> add_object(store::txn& change, const store::view& state, json::value& doc, kinds::write_context& ctx) {
+  const auto* res = resource_of(doc);
+  if (!res) return errors::internal("no kind for a bootstrap object " + std::string(jq::str(doc, {"kind"})));
+  if (auto w = schema::conform(doc, *res->body, schema::field_validation::strict); !w) return w.error();
+  schema::apply_defaults(doc, *res->body);
+  if (const auto was = state.get(res->store_key, meta::ns(doc), meta::name(doc))) {
+    auto have = was->parse();
+    if (!reconcile(*res, have, doc)) return {};
+    schema::reorder(have, *res->body);
+    return add_put(change, *res, have, was->mod);
+  }
+  auto st = jq::find(doc, {"status"}) ? *jq::find(doc, {"status"}) : json::value(nullptr);
+  if (auto r = kinds::prepare_create(*res, doc, ctx); !r) return r.error();
+  if (res->plural == "apiservices" && st.is_object()) jq::at(doc, {"status"}) = std::move(st);
+  return add_put(change, *res, doc, 0);
+}
+
+bool is_empty(const store::txn& t) { return t.puts.empty() && t.erases.empty(); }
+
 } // namespace
 
 result<std::vector<store::txn>> plan_bootstrap(const services& s, const store::view& state, sys_micros now,
@@ -77,93 +94,59 @@ result<std::vector<store::txn>> plan_bootstrap(const services& s, const store::v
   kinds::write_context ctx;
   ctx.now = now;
   ctx.random = &random;
-  for (auto& doc : bootstrap_objects(s, now)) {
-    const auto* res = resource_of(doc);
-    if (!res) return errors::internal("no kind for a bootstrap object " + std::string(jq::str(doc, {"kind"})));
-    if (auto w = schema::conform(doc, *res->body, schema::field_validation::strict); !w) return w.error();
-    schema::apply_defaults(doc, *res->body);
-    const auto was = state.get(res->store_key, meta::ns(doc), meta::name(doc));
+  for (auto& doc : bootstrap_objects(s, now, master_addresses(s, state, {}))) {
     if (out.back().compares.size() >= objects_per_txn) out.emplace_back();
-    if (was) {
-      auto have = was->parse();
-      if (!reconcile(*res, have, doc)) continue;
-      schema::reorder(have, *res->body);
-      if (auto r = add_put(out.back(), *res, have, was->mod); !r) return r.error();
-      continue;
-    }
-    auto st = jq::find(doc, {"status"}) ? *jq::find(doc, {"status"}) : json::value(nullptr);
-    if (auto r = kinds::prepare_create(*res, doc, ctx); !r) return r.error();
-    if (res->plural == "apiservices" && st.is_object()) jq::at(doc, {"status"}) = std::move(st);
-    if (auto r = add_put(out.back(), *res, doc, 0); !r) return r.error();
+    if (auto r = add_object(out.back(), state, doc, ctx); !r) return r.error();
   }
-  if (out.back().puts.empty()) out.pop_back();
+  if (!s.options.founders.empty() && list_masters(state).empty()) {
+    for (const auto& m : s.options.founders)
+      put_master(out.back(), state, m);
+    note_member_ids(out.back(), state, s.options.founders);
+  }
+  if (is_empty(out.back())) out.pop_back();
   return out;
 }
 
-namespace {
-
-using boot_retry = caf::atom_constant<caf::atom("bootretry")>;
-using boot_actor = txn_sink_actor::extend<caf::reacts_to<boot_retry>>;
-
-struct boot_state {
-  boot_actor::pointer self = nullptr;
-  services_ptr s;
-  std::size_t open = 0;
-  bool failed = false;
-  static inline const char* name = "bootstrap";
-
-  void start() {
-    std::random_device device;
-    random_source random((static_cast<std::uint64_t>(device()) << 32) ^ device());
-    auto plan = plan_bootstrap(*s, *s->view(), wall_now(self->clock()), random);
-    if (!plan) return again();
-    open = plan->size();
-    failed = false;
-    if (open == 0) return done();
-    std::uint64_t ticket = 0;
-    for (auto& change : *plan) {
-      auto p = std::make_shared<propose>();
-      p->ticket = ++ticket;
-      p->change = std::move(change);
-      self->send(s->options.raft, std::move(p), caf::actor_cast<txn_sink_actor>(boot_actor(self)));
-    }
-  }
-
-  void applied(const txns_done& batch) {
-    for (const auto& [ticket, r] : batch.items) {
-      failed = failed || !r.ok;
-      if (open > 0) --open;
-    }
-    if (open > 0) return;
-    if (failed)
-      again();
-    else
-      done();
-  }
-
-  void again() { self->delayed_send(self, std::chrono::milliseconds(200), boot_retry::value); }
-
-  void done() {
-    s->ready = true;
-    if (s->options.on_ready) s->options.on_ready();
-    self->quit();
-  }
-};
-
-boot_actor::behavior_type boot_behavior(boot_actor::stateful_pointer<boot_state> self, services_ptr s) {
-  self->state.self = self;
-  self->state.s = std::move(s);
-  self->state.start();
-  return {
-      [self](const txns_done_ptr& batch) { self->state.applied(*batch); },
-      [self](boot_retry) { self->state.start(); },
-  };
+result<store::txn> plan_own_endpoints(const services& s, const store::view& state, sys_micros now,
+                                      random_source& random, const std::set<store::member_id>& down) {
+  store::txn out;
+  kinds::write_context ctx;
+  ctx.now = now;
+  ctx.random = &random;
+  const auto up = master_addresses(s, state, down);
+  if (up.empty()) return out; // the one that writes this is up: the directory knows nobody yet
+  for (auto& doc : own_service_objects(s, up))
+    if (auto r = add_object(out, state, doc, ctx); !r) return r.error();
+  erase_old_slices(out, state, up);
+  return out;
 }
 
-} // namespace
+bool bootstrapped(const store::view& state) { return state.get(mark_table, "", mark_name) != nullptr; }
 
-caf::actor spawn_bootstrap(caf::actor_system& sys, services_ptr s) {
-  return caf::actor_cast<caf::actor>(sys.spawn(boot_behavior, std::move(s)));
+store::txn plan_mark() {
+  store::txn out;
+  const store::object_key key{std::string(mark_table), "", std::string(mark_name)};
+  out.compares.push_back({key, 0});
+  out.puts.push_back({key, R"({"metadata":{"name":"bootstrap"}})"});
+  return out;
+}
+
+store::txn plan_own_row(const services& s, const store::view& state) {
+  store::txn out;
+  const auto& self = s.options.self;
+  if (self.name.empty()) return out;
+  const auto known = find_master(state, self.name);
+  if (known && known->id == self.id && *known != self) put_master(out, state, self);
+  return out;
+}
+
+std::set<store::member_id> members_down(const json::value& doc) {
+  std::set<store::member_id> out;
+  if (jq::str(doc, {"role"}) != "leader") return out;
+  for (const auto& m : jq::arr(doc, {"members"}))
+    if (jq::num(m, {"lastContactMs"}) > limits::master_contact_max.count())
+      out.insert(store::member_id{static_cast<std::uint64_t>(jq::num(m, {"id"}))});
+  return out;
 }
 
 } // namespace troupe::apiserver

@@ -1,4 +1,5 @@
 #include "actors/apiserver/bootstrap.hpp"
+#include "actors/apiserver/own_endpoints.hpp"
 #include "actors/apiserver/own_roles.hpp"
 #include "api/rbac/authorizer.hpp"
 #include "api/schema/registry.hpp"
@@ -24,37 +25,6 @@ json::value priority_class(const char* name, std::int64_t value, const char* wha
   jq::at(v, {"value"}) = value;
   jq::at(v, {"description"}) = what;
   return v;
-}
-
-void add_own_service(std::vector<json::value>& out, const services& s) {
-  const auto ip = s.service_ips.first_service();
-  const auto port = std::stoi(s.server_address.substr(s.server_address.rfind(':') + 1));
-  auto service = doc(R"({"kind":"Service","apiVersion":"v1","metadata":{"name":"kubernetes","namespace":"default",
-    "labels":{"component":"apiserver","provider":"kubernetes"}},
-    "spec":{"type":"ClusterIP","ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack","sessionAffinity":"None",
-            "internalTrafficPolicy":"Cluster","ports":[{"name":"https","protocol":"TCP","port":443}]}})");
-  jq::at(service, {"spec", "clusterIP"}) = ip;
-  jq::at(service, {"spec", "clusterIPs"}) = json::array{json::value(ip)};
-  jq::at(service, {"spec", "ports"}).as_array()[0].as_object()["targetPort"] = port;
-  out.push_back(std::move(service));
-  auto endpoints = doc(R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"kubernetes","namespace":"default",
-    "labels":{"endpointslice.kubernetes.io/skip-mirror":"true"}},
-    "subsets":[{"addresses":[{}],"ports":[{"name":"https","protocol":"TCP"}]}]})");
-  auto& subset = jq::at(endpoints, {"subsets"}).as_array()[0].as_object();
-  subset["addresses"].as_array()[0].as_object()["ip"] = s.options.advertise_address;
-  subset["ports"].as_array()[0].as_object()["port"] = port;
-  out.push_back(std::move(endpoints));
-  auto slice = doc(
-      R"({"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"kubernetes","namespace":"default",
-    "labels":{"kubernetes.io/service-name":"kubernetes"}},"addressType":"IPv4",
-    "endpoints":[{"addresses":[],"conditions":{"ready":true}}],"ports":[{"name":"https","protocol":"TCP"}]})");
-  jq::at(slice, {"endpoints"})
-      .as_array()[0]
-      .as_object()["addresses"]
-      .as_array()
-      .push_back(json::string(s.options.advertise_address));
-  jq::at(slice, {"ports"}).as_array()[0].as_object()["port"] = port;
-  out.push_back(std::move(slice));
 }
 
 struct level {
@@ -146,7 +116,7 @@ void add_api_services(std::vector<json::value>& out, sys_micros now) {
 
 } // namespace
 
-std::vector<json::value> bootstrap_objects(const services& s, sys_micros now) {
+std::vector<json::value> bootstrap_objects(const services& s, sys_micros now, const std::vector<api_address>& up) {
   std::vector<json::value> out;
   for (const char* n : {"kube-system", "kube-public", "kube-node-lease", "default"})
     out.push_back(name_space(n));
@@ -159,7 +129,8 @@ std::vector<json::value> bootstrap_objects(const services& s, sys_micros now) {
       "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."));
   out.push_back(priority_class("system-node-critical", 2000001000,
                                "Used for system critical pods that must not be moved from their current node."));
-  add_own_service(out, s);
+  for (auto& v : own_service_objects(s, up))
+    out.push_back(std::move(v));
   auto authentication = doc(
       R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"extension-apiserver-authentication","namespace":"kube-system"},"data":{}})");
   jq::at(authentication, {"data", "client-ca-file"}) = s.options.pki->ca_pem;

@@ -55,4 +55,13 @@ void wait_until_fresh(const services_ptr& s, freshness f, std::function<void(con
   });
 }
 
+std::string group_fault(const services& s) {
+  if (!s.options.group) return {};
+  const auto now = s.options.group->now();
+  if (!now.out_of_service.empty()) return now.out_of_service;
+  if (s.leaderless && !now.leader)
+    return "no leader is known (term " + std::to_string(now.term.v) + "): a majority of the masters must be reachable";
+  return {};
+}
+
 } // namespace troupe::apiserver

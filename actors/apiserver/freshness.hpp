@@ -31,6 +31,9 @@ bool fresh_now(const services& s, const request& r);
 /// on this one before this returns, and must only post or send.
 void wait_until_fresh(const services_ptr& s, freshness f, std::function<void(const status&)> then);
 
+/// Why this master is of no use as a member of its group, as /readyz tells it; empty: it is.
+std::string group_fault(const services& s);
+
 /// 503: this member must not be asked. code 0 when it may.
 status out_of_service(const services& s);
 

@@ -135,13 +135,13 @@ void front::on_request(const http::request_view& v, http::exchange& x) {
   const auto path = v.path;
   const bool core = path.substr(0, 5) == "/api/", grouped = path.substr(0, 6) == "/apis/";
   if (core || grouped) return resource_call(v, x);
-  other_path(*s_, v, x);
+  other_path(s_, v, x);
 }
 
 void front::resource_call(const http::request_view& v, http::exchange& x) {
   static thread_local request r;
   auto path = parse_route(v.method, v.path);
-  if (!path.resource) return other_path(*s_, v, x);
+  if (!path.resource) return other_path(s_, v, x);
   const auto state = s_->view();
   auto who = identify(*s_, v, *state);
   if (!who) return send_status(x, who.error());

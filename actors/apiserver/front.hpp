@@ -38,8 +38,9 @@ void send_status(http::exchange& x, const status& s);
 void count(services& s, verb what, int code);
 
 /// Discovery, OpenAPI, health, version, metrics, keys, and Troupe's own paths.
-void other_path(services& s, const http::request_view& v, http::exchange& x);
-std::string metrics_text(services& s);
+void other_path(const services_ptr& s, const http::request_view& v, http::exchange& x);
+/// `raft`: the Raft actor's status, or null.
+std::string metrics_text(services& s, const json::value& raft);
 
 /// exec, attach, port-forward and log: `r` is authorized here.
 void stream_call(caf::actor_system& sys, services_ptr s, const http::request_view& v, http::exchange& x,

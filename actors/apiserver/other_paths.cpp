@@ -2,12 +2,14 @@
 #include "actors/apiserver/api_actor.hpp"
 #include "actors/apiserver/authenticate.hpp"
 #include "actors/apiserver/authorize.hpp"
+#include "actors/apiserver/freshness.hpp"
 #include "actors/apiserver/front.hpp"
 #include "api/schema/discovery.hpp"
 #include "api/schema/openapi.hpp"
 #include "api/version.hpp"
 
 #include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
 
 #include <sys/utsname.h>
 
@@ -45,6 +47,7 @@ struct check {
 std::vector<check> run_checks(services& s, bool readiness) {
   std::vector<check> out;
   out.push_back({"ping", ""});
+  out.push_back({"group", group_fault(s)});
   out.push_back({"store", s.view() ? "" : "no view of the store"});
   out.push_back({"bootstrap", s.ready ? "" : "the bootstrap objects are not there yet"});
   if (readiness)
@@ -65,7 +68,8 @@ void health(services& s, const http::request_view& v, http::exchange& x) {
     if (k == "exclude") excluded.push_back(val);
   }
   auto checks = run_checks(s, root == "readyz");
-  if (root == "livez") std::erase_if(checks, [](const check& c) { return c.name == "bootstrap"; });
+  // A master without a leader lives: starting it again would help nobody.
+  if (root == "livez") std::erase_if(checks, [](const check& c) { return c.name == "bootstrap" || c.name == "group"; });
   if (!only.empty()) {
     std::erase_if(checks, [&](const check& c) { return c.name != only; });
     if (checks.empty()) return send_text(x, 404, "text/plain; charset=utf-8", "404 page not found\n");
@@ -81,7 +85,7 @@ void health(services& s, const http::request_view& v, http::exchange& x) {
       text += "[+]" + c.name + " ok\n";
     } else {
       good = false;
-      text += "[-]" + c.name + " failed: reason withheld\n";
+      text += "[-]" + c.name + " failed: " + (c.name == "group" ? c.fault : "reason withheld") + "\n";
     }
   }
   const std::string title{root};
@@ -136,6 +140,31 @@ std::string openid_configuration(const services& s) {
   return json::serialize(o);
 }
 
+constexpr std::chrono::seconds raft_patience{2};
+
+/// The Raft actor is asked for its figures; without its answer the others are told alone.
+void metrics(const services_ptr& s, http::exchange& x) {
+  auto answer = [s, done = x.defer()](const json::value& raft) {
+    http::reply r;
+    r.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    r.body = metrics_text(*s, raft);
+    done(std::move(r));
+  };
+  if (!s->options.raft) return answer(nullptr);
+  caf::actor_cast<caf::actor>(s->options.raft)
+      ->home_system()
+      .spawn<caf::hidden>([raft = s->options.raft, answer = std::move(answer)](caf::event_based_actor* self) {
+        self->request(raft, raft_patience, get_raft_status::value)
+            .then(
+                [answer](const std::string& text) {
+                  boost::system::error_code ec;
+                  auto doc = json::parse(text, ec);
+                  answer(ec ? json::value(nullptr) : doc);
+                },
+                [answer](caf::error&) { answer(nullptr); });
+      });
+}
+
 void own(services& s, const http::request_view& v, http::exchange& x, const identity& who) {
   own_call call;
   call.method = v.method;
@@ -155,7 +184,8 @@ bool is_or_below(std::string_view path, std::string_view root) {
 
 } // namespace
 
-void other_path(services& s, const http::request_view& v, http::exchange& x) {
+void other_path(const services_ptr& shared, const http::request_view& v, http::exchange& x) {
+  auto& s = *shared;
   const auto state = s.view();
   auto who = identify(s, v, *state);
   if (!who) return send_status(x, who.error());
@@ -177,44 +207,10 @@ void other_path(services& s, const http::request_view& v, http::exchange& x) {
   if (starts(path, "/api"))
     return send_static(x,
                        schema::discovery_reply(path, v.header("accept"), v.header("if-none-match"), s.server_address));
-  if (path == "/metrics") return send_text(x, 200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(s));
+  if (path == "/metrics") return metrics(shared, x);
   if (path == "/openid/v1/jwks") return send_text(x, 200, "application/jwk-set+json", s.tokens->jwks());
   if (path == "/") return send_text(x, 200, "application/json", root_paths());
   send_text(x, 200, "application/json", openid_configuration(s));
-}
-
-std::string metrics_text(services& s) {
-  std::string out;
-  const auto line = [&](std::string_view name, std::string_view labels, std::uint64_t value) {
-    out.append(name);
-    if (!labels.empty()) out.append("{").append(labels).append("}");
-    out.append(" ").append(std::to_string(value)).append("\n");
-  };
-  out += "# HELP apiserver_request_total Requests answered, by verb.\n# TYPE apiserver_request_total counter\n";
-  for (std::size_t i = 0; i < s.counted.by_verb.size(); ++i)
-    line("apiserver_request_total", "verb=\"" + std::string(to_string(static_cast<verb>(i))) + "\"",
-         s.counted.by_verb[i]);
-  out += "# HELP troupe_api_responses_total Requests answered, by class of status code.\n# TYPE "
-         "troupe_api_responses_total counter\n";
-  for (std::size_t i = 1; i < s.counted.by_class.size(); ++i)
-    line("troupe_api_responses_total", "class=\"" + std::to_string(i) + "xx\"", s.counted.by_class[i]);
-  out += "# HELP troupe_api_watches Watches that are open.\n# TYPE troupe_api_watches gauge\n";
-  line("troupe_api_watches", {}, s.counted.watches);
-  out += "# HELP troupe_api_conflicts_retried_total Writes planned again because their objects had changed.\n"
-         "# TYPE troupe_api_conflicts_retried_total counter\n";
-  line("troupe_api_conflicts_retried_total", {}, s.counted.conflicts_retried);
-  out += "# HELP troupe_api_writes_waiting Writes that wait for the log.\n# TYPE troupe_api_writes_waiting gauge\n";
-  line("troupe_api_writes_waiting", {}, s.counted.writes_waiting);
-  const auto state = s.view();
-  out += "# HELP troupe_store_revision The newest revision.\n# TYPE troupe_store_revision gauge\n";
-  line("troupe_store_revision", {}, state->rev());
-  out += "# HELP apiserver_storage_objects Objects stored, by resource.\n# TYPE apiserver_storage_objects gauge\n";
-  for (const auto& table : state->tables())
-    line("apiserver_storage_objects", "resource=\"" + table + "\"", state->count(table, {}));
-  out += "# HELP troupe_api_pinned_views Snapshots kept for lists that go on.\n# TYPE troupe_api_pinned_views gauge\n";
-  line("troupe_api_pinned_views", {}, s.pins->size());
-  if (s.options.more_metrics) out += s.options.more_metrics();
-  return out;
 }
 
 } // namespace troupe::apiserver
