@@ -8,6 +8,7 @@
 #include "actors/controllers/limits.hpp"
 #include "actors/controllers/manager_core.hpp"
 #include "actors/controllers/namespaces/namespace_controller.hpp"
+#include "actors/controllers/node_ipam/node_ipam_controller.hpp"
 #include "actors/controllers/node_lifecycle/node_lifecycle_controller.hpp"
 #include "actors/controllers/rbac/role_aggregation.hpp"
 #include "actors/controllers/replica_set/replica_set_controller.hpp"
@@ -108,6 +109,8 @@ void controllers_state::add_controllers() {
     add(type_identity<root_ca_controller>{}, "root-ca-certificate-publisher", options.ca_pem);
   add(type_identity<node_lifecycle_controller>{}, "node-controller",
       node_lifecycle_options{options.node_monitor_grace, options.node_startup_grace, options.node_orphan_quarantine});
+  if (!options.node_cidr_range.empty())
+    add(type_identity<node_ipam_controller>{}, "node-ipam-controller", options.node_cidr_range, options.node_cidr_bits);
   add(type_identity<role_aggregation>{}, "clusterrole-aggregation-controller");
   add(type_identity<event_expiry>{}, "event-expiry", std::chrono::microseconds{options.event_ttl});
 }

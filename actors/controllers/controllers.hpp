@@ -33,6 +33,10 @@ struct controller_options {
   /// Pods of a Node that was deleted are removed after this.
   std::chrono::seconds node_orphan_quarantine{40};
 
+  /// Every Node gets a network of this many bits out of this range; empty: Nodes bring their own.
+  std::string node_cidr_range;
+  int node_cidr_bits = 24;
+
   /// Events older than this are deleted.
   std::chrono::minutes event_ttl{60};
 };
