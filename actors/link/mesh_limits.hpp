@@ -30,6 +30,11 @@ inline constexpr std::chrono::milliseconds dial_patience = 1500ms;
 inline constexpr std::chrono::milliseconds answer_patience = 200ms;
 /// From the handed over session to the first round trip between the gateways.
 inline constexpr std::chrono::milliseconds attach_patience = 2000ms;
+/// Gateways ping each other: the round trip is shown, and one that answers nothing for so long is given up although
+/// BASP's own heartbeats arrive.
+inline constexpr std::chrono::milliseconds ping_every = 500ms;
+inline constexpr std::chrono::milliseconds gateway_silence = 3000ms;
+inline constexpr std::chrono::milliseconds look_every = 100ms; // for all of the above
 /// Pause before the next dial, doubled up to the last; a third of it is random.
 inline constexpr std::chrono::milliseconds redial_first = 20ms;
 inline constexpr std::chrono::milliseconds redial_last = 500ms;

@@ -1,0 +1,180 @@
+#include "actors/link/basp_session.hpp"
+
+#include "actors/link/mesh_messages.hpp"
+
+#include <caf/io/middleman.hpp>
+#include <caf/io/network/default_multiplexer.hpp>
+#include <caf/io/network/stream_impl.hpp>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+// CAF names a node by a hash of hardware addresses, the root file system and the process id: two containers, or two
+// network namespaces of one machine with equal process ids, would be one node, and messages go astray. The library
+// takes this definition instead of its own: fresh at every start.
+namespace caf::detail {
+unsigned get_process_id() {
+  static const unsigned id = [] {
+    unsigned drawn = 0;
+    while (drawn == 0)
+      if (::getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) drawn = 0;
+    return drawn;
+  }();
+  return id;
+}
+} // namespace caf::detail
+
+namespace troupe {
+
+namespace io = caf::io;
+namespace net = caf::io::network;
+
+namespace {
+
+/// Written in one turn of the loop; then others have theirs.
+constexpr std::size_t write_turn_bytes = 256 * 1024;
+
+/// Descriptors are used again by the kernel at once, and BASP may still hold the state of the last connection under
+/// the old number: so a session gets a number that is never used again.
+caf::io::connection_handle fresh_handle() {
+  static std::atomic<std::int64_t> next{std::int64_t{1} << 40};
+  return caf::io::connection_handle::from_int(next.fetch_add(1));
+}
+
+} // namespace
+
+class basp_policy {
+public:
+  basp_policy(std::shared_ptr<ssl_st> tls, std::shared_ptr<basp_link> link)
+      : tls_(std::move(tls)), link_(std::move(link)) {}
+  basp_policy(const basp_policy&) = delete;
+  basp_policy& operator=(const basp_policy&) = delete;
+  ~basp_policy() {
+    if (!tls_ || !SSL_is_init_finished(tls_.get())) return;
+    ERR_clear_error();
+    SSL_shutdown(tls_.get()); // says good-bye where the stream still stands
+    ERR_clear_error();
+  }
+
+  net::rw_state read_some(std::size_t& bytes, net::native_socket fd, void* into, std::size_t bytes_max) {
+    bytes = 0;
+    const auto step = link::stream_read(fd, tls_.get(), static_cast<char*>(into), bytes_max, why_);
+    if (step.state == link::io_step::what::closed) return broken(fd);
+    bytes = step.bytes;
+    link_->in_.fetch_add(bytes, std::memory_order_relaxed);
+    return net::rw_state::success;
+  }
+
+  net::rw_state write_some(std::size_t& bytes, net::native_socket fd, const void* from, std::size_t wanted) {
+    bytes = 0;
+    if (wanted == 0) return net::rw_state::indeterminate;
+    const auto goal = std::min(wanted, write_turn_bytes);
+    while (bytes < goal) {
+      const auto step =
+          link::stream_write(fd, tls_.get(), static_cast<const char*>(from) + bytes, wanted - bytes, why_);
+      if (step.state == link::io_step::what::closed) return broken(fd);
+      if (step.state != link::io_step::what::moved) break;
+      bytes += step.bytes;
+    }
+    link_->out_.fetch_add(bytes, std::memory_order_relaxed);
+    return net::rw_state::success;
+  }
+
+  /// OpenSSL may hold decrypted bytes that the descriptor will never announce.
+  bool must_read_more(net::native_socket, std::size_t) const { return tls_ && SSL_pending(tls_.get()) > 0; }
+
+private:
+  /// CAF keeps a stream alive while the other direction waits, for a dead host some 15 minutes: end both.
+  static net::rw_state broken(net::native_socket fd) {
+    ::shutdown(fd, SHUT_RDWR);
+    return net::rw_state::failure;
+  }
+
+  std::shared_ptr<ssl_st> tls_;
+  std::shared_ptr<basp_link> link_;
+  const char* why_ = "";
+};
+
+class basp_scribe final : public io::scribe {
+public:
+  basp_scribe(net::default_multiplexer& loop, link::session::parts parts, std::string address,
+              std::shared_ptr<basp_link> link, std::function<void()> on_closed)
+      : scribe(fresh_handle()), address_(std::move(address)), link_(link), on_closed_(std::move(on_closed)),
+        stream_(loop, parts.fd, std::move(parts.tls), std::move(link)) {
+    link_->fd_ = parts.fd;
+  }
+  ~basp_scribe() override {
+    {
+      std::lock_guard lock(link_->mutex_);
+      link_->fd_ = -1; // before the stream closes it
+    }
+    if (on_closed_) on_closed_();
+  }
+
+  void configure_read(io::receive_policy::config config) override {
+    stream_.configure_read(config);
+    if (!std::exchange(started_, true)) stream_.start(this);
+  }
+  void ack_writes(bool enable) override { stream_.ack_writes(enable); }
+  std::vector<char>& wr_buf() override { return stream_.wr_buf(); }
+  std::vector<char>& rd_buf() override { return stream_.rd_buf(); }
+  void flush() override { stream_.flush(this); }
+  /// BASP calls this for peers that went silent: waiting for what they have not read would take for ever.
+  void graceful_shutdown() override {
+    stream_.graceful_shutdown();
+    ::shutdown(stream_.fd(), SHUT_RDWR);
+    detach(&stream_.backend(), false);
+  }
+  void add_to_loop() override { stream_.activate(this); }
+  void remove_from_loop() override { stream_.passivate(); }
+  std::string addr() const override { return address_; }
+  std::uint16_t port() const override { return 0; }
+
+private:
+  std::string address_;
+  std::shared_ptr<basp_link> link_;
+  std::function<void()> on_closed_;
+  bool started_ = false;
+  net::stream_impl<basp_policy> stream_;
+};
+
+void basp_link::close() {
+  std::lock_guard lock(mutex_);
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
+}
+
+bool basp_link::closed() const {
+  std::lock_guard lock(mutex_);
+  return fd_ < 0;
+}
+
+handed_over hand_over(caf::actor_system& sys, link::session s, std::function<void()> on_closed) {
+  auto link = std::make_shared<basp_link>();
+  auto address = s.peer_address();
+  auto& loop = static_cast<net::default_multiplexer&>(sys.middleman().backend());
+  auto scribe = caf::make_counted<basp_scribe>(loop, s.release(), std::move(address), link, std::move(on_closed));
+  return {std::move(scribe), std::move(link)};
+}
+
+void configure_middleman(caf::actor_system_config& config, basp_timing timing) {
+  config.load<io::middleman>();
+  config.set("middleman.heartbeat-interval", caf::timespan{timing.heartbeat_every});
+  config.set("middleman.connection-timeout", caf::timespan{timing.silence});
+  config.set("middleman.app-identifiers", std::vector<std::string>{link::masters_protocol});
+  // Messages are decoded by the i/o thread: on few cores a worker per message costs more than it saves.
+  config.set("middleman.workers", std::size_t{0});
+  config.add_message_type<mesh::attach>("ma");
+  config.add_message_type<mesh::attached>("md");
+  config.add_message_type<mesh::part>("mp");
+  config.add_message_type<mesh::taken>("mt");
+  config.add_message_type<mesh::ping>("mi");
+  config.add_message_type<mesh::pong>("mo");
+}
+
+} // namespace troupe
