@@ -9,6 +9,7 @@
 #include <boost/beast/ssl.hpp>
 
 #include <poll.h>
+#include <vector>
 
 namespace troupe::cli {
 
@@ -19,24 +20,41 @@ using tls_stream = beast::ssl_stream<beast::tcp_stream>;
 
 namespace {
 constexpr std::chrono::seconds connect_timeout{5};
+constexpr std::chrono::seconds next_server_after{1}; // when there are others to try
 constexpr std::chrono::seconds call_timeout{60};
 constexpr std::uint64_t answer_bytes_max = 512ULL << 20;
 constexpr std::size_t piece_bytes = 64 * 1024;
 } // namespace
 
 struct https_client::impl {
-  explicit impl(kubeconfig c) : config(std::move(c)) {}
+  explicit impl(kubeconfig c) : config(std::move(c)), servers{{config.host, config.port}} {
+    servers.insert(servers.end(), config.others.begin(), config.others.end());
+  }
 
   kubeconfig config;
+  std::vector<endpoint> servers; // the first is the file's choice
+  std::size_t at = 0;            // of the server in use
   asio::io_context ioc;
   asio::ssl::context tls{asio::ssl::context::tls_client};
   bool tls_ready = false;
   std::unique_ptr<tls_stream> stream;
   beast::flat_buffer buffer;
 
+  const endpoint& server() const { return servers[at]; }
+  void next_server() {
+    stream.reset();
+    at = (at + 1) % servers.size();
+  }
+
   status unreachable(const std::string& why) const {
-    return errors::unavailable("cannot reach the API at " + config.host + ":" + config.port + ": " + why +
-                               "; is the node running? (troupe up)");
+    std::string all;
+    for (const auto& e : servers)
+      all += (all.empty() ? "" : ", ") + e.host + ":" + e.port;
+    return errors::unavailable("cannot reach the API at " + all + ": " + why + "; is the node running? (troupe up)");
+  }
+  status fate_unknown(const std::string& why) const {
+    return errors::timeout("the connection to " + server().host + ":" + server().port + " broke before the answer (" +
+                           why + "): whether the change took effect is not known; look before you try again");
   }
 
   result<void> prepare_tls() {
@@ -61,16 +79,35 @@ struct https_client::impl {
     ioc.run();
   }
 
+  /// The server may have closed a kept connection: only a look tells, before anything is sent.
+  bool kept_alive() {
+    if (!stream) return false;
+    pollfd p{beast::get_lowest_layer(*stream).socket().native_handle(), POLLIN, 0};
+    return ::poll(&p, 1, 0) == 0;
+  }
+
+  /// To the server in use, or to the first that answers.
   result<void> connect() {
-    if (stream) return {};
+    if (kept_alive()) return {};
+    stream.reset();
     if (auto r = prepare_tls(); !r) return r;
+    result<void> last;
+    for (std::size_t tried = 0; tried < servers.size(); ++tried) {
+      last = connect_here();
+      if (last) return last;
+      next_server();
+    }
+    return last;
+  }
+
+  result<void> connect_here() {
     beast::error_code ec;
     asio::ip::tcp::resolver resolver{ioc};
-    const auto found = resolver.resolve(config.host, config.port, ec);
+    const auto found = resolver.resolve(server().host, server().port, ec);
     if (ec) return unreachable(ec.message());
     auto made = std::make_unique<tls_stream>(ioc, tls);
-    if (!config.skip_verify) made->set_verify_callback(asio::ssl::host_name_verification(config.host));
-    beast::get_lowest_layer(*made).expires_after(connect_timeout);
+    if (!config.skip_verify) made->set_verify_callback(asio::ssl::host_name_verification(server().host));
+    beast::get_lowest_layer(*made).expires_after(servers.size() > 1 ? next_server_after : connect_timeout);
     beast::get_lowest_layer(*made).async_connect(found, [&](beast::error_code e, const auto&) { ec = e; });
     run();
     if (ec) return unreachable(ec.message());
@@ -85,7 +122,7 @@ struct https_client::impl {
 
   http::request<http::string_body> make(const http_call& c) const {
     http::request<http::string_body> req{http::string_to_verb(c.method), c.target, 11};
-    req.set(http::field::host, config.host + ":" + config.port);
+    req.set(http::field::host, server().host + ":" + server().port);
     req.set(http::field::user_agent, "actor-shell");
     req.set(http::field::accept, c.accept);
     if (!config.token.empty()) req.set(http::field::authorization, "Bearer " + config.token);
@@ -108,10 +145,10 @@ https_client::https_client(kubeconfig config) : impl_(std::make_unique<impl>(std
 https_client::~https_client() = default;
 const kubeconfig& https_client::config() const noexcept { return impl_->config; }
 
+/// A read is asked of each server in turn; a change only where it certainly was not taken: never sent, or refused.
 result<http_answer> https_client::call(const http_call& c) {
-  // A kept connection may have been closed by the server meanwhile: one fresh attempt, for reads only once sent.
-  for (int attempt = 0;; ++attempt) {
-    const bool fresh = !impl_->stream;
+  const auto servers = impl_->servers.size();
+  for (std::size_t attempt = 1;; ++attempt) {
     if (auto r = impl_->connect(); !r) return r.error();
     auto ec = impl_->send(impl_->make(c));
     http::response_parser<http::string_body> parser;
@@ -122,15 +159,16 @@ result<http_answer> https_client::call(const http_call& c) {
       impl_->run();
     }
     if (ec) {
-      impl_->stream.reset();
-      const bool again = !fresh && attempt == 0 && (c.method == "GET" || !parser.got_some());
-      if (again) continue;
-      return impl_->unreachable(ec.message());
+      auto lost = c.method == "GET" ? impl_->unreachable(ec.message()) : impl_->fate_unknown(ec.message());
+      impl_->next_server();
+      if (c.method == "GET" && attempt <= servers) continue;
+      return lost;
     }
     const auto& m = parser.get();
     http_answer out{static_cast<int>(m.result_int()), std::string{m[http::field::content_type]}, m.body()};
     if (!m.keep_alive()) impl_->stream.reset();
-    return out;
+    if (out.code != 503 || attempt >= servers) return out;
+    impl_->next_server();
   }
 }
 
@@ -144,8 +182,9 @@ result<int> https_client::stream(const http_call& c, const std::function<bool(st
   lowest.expires_never();
   if (!ec) http::read_header(*impl_->stream, impl_->buffer, parser, ec);
   if (ec) {
-    impl_->stream.reset();
-    return impl_->unreachable(ec.message());
+    auto lost = impl_->unreachable(ec.message());
+    impl_->next_server();
+    return lost;
   }
   const int code = static_cast<int>(parser.get().result_int());
   std::string chunk(piece_bytes, '\0');
@@ -172,7 +211,11 @@ result<int> https_client::stream(const http_call& c, const std::function<bool(st
   pollfd stop{stop_fd, POLLIN, 0};
   if (stop_fd >= 0 && ::poll(&stop, 1, 0) == 1) wanted = false;
   impl_->stream.reset();
-  if (wanted && !parser.is_done()) return impl_->unreachable(ec.message());
+  if (wanted && !parser.is_done()) {
+    auto lost = impl_->unreachable(ec.message());
+    impl_->next_server();
+    return lost;
+  }
   return code;
 }
 

@@ -1,7 +1,9 @@
-// https_client: one keep-alive TLS connection to an API server, for consoles: blocking, reconnects by itself.
+// https_client: one keep-alive TLS connection to any of a cluster's API servers, for consoles: blocking; goes to
+//               another server when one cannot be reached or refuses for want of a leader.
 // Owner:  one thread.
 // Units:  timeouts in chrono.
-// Errors: status with code 0 replaced by 503 when the server cannot be reached, saying host and port.
+// Errors: 503 when no server can be reached, naming all of them; 504 when the connection broke after a change was sent:
+//         whether it took effect is not known, so it is never sent twice.
 // Source: RFC 9112; Boost.Beast.
 #pragma once
 

@@ -51,15 +51,28 @@ result<std::string> pem_of(const YAML::Node& n, const std::string& key, const st
   return slurp(path.front() == '/' ? std::filesystem::path{path} : dir / path);
 }
 
-result<void> split_server(const std::string& file, const std::string& url, kubeconfig& out) {
+result<endpoint> split_server(const std::string& file, const std::string& url) {
   const std::string scheme = "https://";
   if (!url.starts_with(scheme)) return wrong(file, "server \"" + url + "\" is no https:// address");
   auto rest = url.substr(scheme.size());
   rest = rest.substr(0, rest.find('/'));
   const auto colon = rest.rfind(':');
-  out.host = rest.substr(0, colon);
-  out.port = colon == std::string::npos ? "443" : rest.substr(colon + 1);
+  endpoint out{rest.substr(0, colon), colon == std::string::npos ? "443" : rest.substr(colon + 1)};
   if (out.host.size() > 2 && out.host.front() == '[') out.host = out.host.substr(1, out.host.size() - 2);
+  return out;
+}
+
+/// Every cluster entry with the same embedded authority is another master of the same cluster.
+result<void> find_others(const std::string& file, const YAML::Node& doc, const YAML::Node& mine, kubeconfig& out) {
+  const auto authority = text_of(mine, "certificate-authority-data");
+  if (authority.empty()) return {};
+  for (const auto& entry : doc["clusters"]) {
+    const auto cluster = entry["cluster"];
+    if (!cluster || text_of(cluster, "certificate-authority-data") != authority) continue;
+    auto at = split_server(file, text_of(cluster, "server"));
+    if (!at) return at.error();
+    if (at->host != out.host || at->port != out.port) out.others.push_back(std::move(*at));
+  }
   return {};
 }
 
@@ -74,7 +87,11 @@ result<kubeconfig> read(const std::string& file, const YAML::Node& doc) {
   const auto dir = std::filesystem::absolute(file).parent_path();
 
   kubeconfig out;
-  if (auto r = split_server(file, text_of(cluster, "server"), out); !r) return r.error();
+  auto server = split_server(file, text_of(cluster, "server"));
+  if (!server) return server.error();
+  out.host = server->host;
+  out.port = server->port;
+  if (auto r = find_others(file, doc, cluster, out); !r) return r.error();
   if (auto n = text_of(context, "namespace"); !n.empty()) out.ns = n;
   out.skip_verify = text_of(cluster, "insecure-skip-tls-verify") == "true";
   auto ca = pem_of(cluster, "certificate-authority", dir);

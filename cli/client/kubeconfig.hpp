@@ -8,12 +8,18 @@
 #include "api/status.hpp"
 
 #include <string>
+#include <vector>
 
 namespace troupe::cli {
 
+struct endpoint {
+  std::string host, port; // of the server URL
+};
+
 struct kubeconfig {
-  std::string host; // of the server URL
+  std::string host;
   std::string port;
+  std::vector<endpoint> others; // further servers of the same cluster: the file names them with the same authority
   std::string ca_pem, cert_pem, key_pem, token;
   std::string ns = "default";
   bool skip_verify = false;

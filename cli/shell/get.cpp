@@ -71,35 +71,64 @@ std::optional<std::string> print_table(session& s, const std::string& target, co
   return std::string{jq::str(doc, {"metadata", "resourceVersion"}, "0")};
 }
 
-bool follow(session& s, const std::string& target, table::text_options o, bool columns_shown) {
+/// Prints the events of a watch and remembers how far it got.
+struct follower {
+  session& s;
+  table::text_options o;
+  std::string revision;
   std::string pending;
-  o.headers = !columns_shown;
   json::value columns;
   bool ok = true;
-  auto piece = [&](std::string_view bytes) {
+
+  bool take(std::string_view bytes) {
     pending += bytes;
     for (std::size_t nl; (nl = pending.find('\n')) != std::string::npos; pending.erase(0, nl + 1)) {
       boost::system::error_code ec;
       auto event = json::parse(std::string_view{pending}.substr(0, nl), ec);
       if (ec) return false;
-      auto* table = jq::find(event, {"object"});
-      if (!table) continue;
-      if (jq::str(*table, {"kind"}) == "Status") return ok = s.fail(std::string{jq::str(*table, {"message"})});
-      if (const auto* c = jq::find(*table, {"columnDefinitions"}); c && c->is_array() && !c->get_array().empty())
-        columns = *c;
-      else
-        table->as_object()["columnDefinitions"] = columns;
-      if (jq::str(event, {"type"}) == "BOOKMARK") continue;
-      s.out << table::to_text(*table, o);
-      o.headers = false;
+      if (auto* table = jq::find(event, {"object"}); table && !show(event, *table)) return false;
     }
     s.out.flush();
     return true;
-  };
-  auto code = s.client.stream(
-      {.method = "GET", .target = target, .content_type = {}, .accept = table_accept, .body = {}}, piece, s.stop_fd);
-  if (!code) return s.fail(code.error().message);
-  return *code < 400 ? ok : s.fail(explain({*code, {}, pending}));
+  }
+
+  bool show(const json::value& event, json::value& table) {
+    if (jq::str(table, {"kind"}) == "Status") return ok = s.fail(std::string{jq::str(table, {"message"})});
+    if (const auto* c = jq::find(table, {"columnDefinitions"}); c && c->is_array() && !c->get_array().empty())
+      columns = *c;
+    else
+      table.as_object()["columnDefinitions"] = columns;
+    auto seen = jq::str(table, {"metadata", "resourceVersion"});
+    for (const auto& row : jq::arr(table, {"rows"}))
+      if (auto r = jq::str(row, {"object", "metadata", "resourceVersion"}); !r.empty()) seen = r;
+    if (!seen.empty()) revision = seen;
+    if (jq::str(event, {"type"}) == "BOOKMARK") return true;
+    s.out << table::to_text(table, o);
+    o.headers = false;
+    return true;
+  }
+};
+
+constexpr int resumes_max = 5; // in a row, without an event between them
+
+/// `target` lacks the revision. A stream that breaks is taken up again where it ended, at another server if need be.
+bool follow(session& s, const std::string& target, const std::string& from, table::text_options o, bool columns_shown) {
+  o.headers = !columns_shown;
+  follower f{s, o, from, {}, {}, true};
+  for (int resumes = 0;;) {
+    const auto before = f.revision;
+    f.pending.clear();
+    auto code = s.client.stream(
+        {.method = "GET",
+         .target = target + "&allowWatchBookmarks=true&resourceVersion=" + f.revision,
+         .content_type = {},
+         .accept = table_accept,
+         .body = {}},
+        [&](std::string_view bytes) { return f.take(bytes); }, s.stop_fd);
+    if (code) return *code < 400 ? f.ok : s.fail(explain({*code, {}, f.pending}));
+    resumes = f.revision == before ? resumes + 1 : 1;
+    if (resumes > resumes_max) return s.fail(code.error().message);
+  }
 }
 
 /// What one `get` asks for, resolved.
@@ -190,7 +219,7 @@ bool print_kind(session& s, const schema::resource& r, const wanted& w, const pa
     if (!rv || !watch) return rv.has_value();
     auto q = query_of(p);
     q += q.empty() ? "?" : "&";
-    return follow(s, path_of(r, ns) + q + "watch=true&resourceVersion=" + *rv, o, !widths.empty());
+    return follow(s, path_of(r, ns) + q + "watch=true", *rv, o, !widths.empty());
   }
   bool ok = true;
   std::string rv;
@@ -201,7 +230,7 @@ bool print_kind(session& s, const schema::resource& r, const wanted& w, const pa
   }
   if (!ok || !p.has("watch")) return ok;
   const auto only = "?fieldSelector=" + url_encode("metadata.name=" + w.names.front());
-  return follow(s, path_of(r, ns) + only + "&watch=true&resourceVersion=" + rv, o, true);
+  return follow(s, path_of(r, ns) + only + "&watch=true", rv, o, true);
 }
 
 } // namespace
