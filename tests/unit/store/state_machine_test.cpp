@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <set>
 
 using namespace troupe;
 using namespace troupe::store;
@@ -167,4 +168,43 @@ TEST_CASE("metadata is read from the bytes once it is asked for") {
   object broken;
   broken.bytes = "{";
   CHECK(broken.meta().uid.empty());
+}
+
+TEST_CASE("the hash tells states apart that differ in one bit, one boundary or one number") {
+  const auto hash_of = [](const std::string& table, object_ptr o, revision rev) {
+    state_machine m;
+    m.load(table, std::move(o));
+    m.set_revision(rev);
+    return m.snapshot()->hash();
+  };
+  const auto make = [](const std::string& ns, const std::string& name, const std::string& bytes, revision mod,
+                       revision created) {
+    auto o = std::make_shared<object>();
+    o->ns = ns;
+    o->name = name;
+    o->bytes = bytes;
+    o->mod = mod;
+    o->created = created;
+    return o;
+  };
+  std::set<std::uint64_t> seen;
+  std::size_t made = 0;
+  const auto add = [&](std::uint64_t h) {
+    seen.insert(h);
+    ++made;
+  };
+  add(hash_of("pods", make("ab", "c", "", 1, 1), 5));
+  add(hash_of("pods", make("a", "bc", "", 1, 1), 5));
+  add(hash_of("pod", make("sab", "c", "", 1, 1), 5));
+  add(hash_of("pods", make("ab", "c", "", 2, 1), 5));
+  add(hash_of("pods", make("ab", "c", "", 1, 2), 5));
+  add(hash_of("pods", make("ab", "c", "", 1, 1), 6));
+  for (std::size_t n = 1; n < 70; ++n)
+    for (std::size_t bit = 0; bit < 8 * n; ++bit) {
+      std::string bytes(n, '\0');
+      bytes[bit / 8] = static_cast<char>(1 << (bit % 8));
+      add(hash_of("pods", make("ab", "c", bytes, 1, 1), 5));
+    }
+  CHECK(seen.size() == made);
+  CHECK(hash_of("pods", make("ab", "c", "x", 1, 1), 5) == hash_of("pods", make("ab", "c", "x", 1, 1), 5));
 }
