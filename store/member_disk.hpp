@@ -63,6 +63,8 @@ public:
   virtual result<history_window> read_history(const state_machine& objects, std::size_t events_max,
                                               std::size_t bytes_max) = 0;
   virtual result<void> write(const write_group& g) = 0;
+  /// Whether new writes should be taken at all: 507 while the space left is in the reserve. Any thread; microseconds.
+  virtual result<void> room() const { return {}; }
 
   /// State at a revision, while it is not older than the horizon; 410 below it.
   virtual result<object_ptr> get_at(const key_ref& k, revision rev) = 0;

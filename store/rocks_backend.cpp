@@ -29,16 +29,20 @@ status rocks_backend::impl::write_failed(const status& s) {
 }
 
 /// What adds data leaves the reserve alone; a snapshot's bytes must fit beside it.
-result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
+result<void> rocks_backend::impl::room(std::uint64_t bytes) const {
   struct statvfs v {};
-  if (adds && ::statvfs(opt.dir.c_str(), &v) == 0) {
-    const auto free_bytes = static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
-    if (free_bytes < opt.disk_reserve_bytes || free_bytes - opt.disk_reserve_bytes < bytes)
-      return errors::insufficient_storage("only " + std::to_string(free_bytes >> 20) + " MiB left in " + opt.dir +
-                                          " (" + std::to_string(opt.disk_reserve_bytes >> 20) +
-                                          " MiB are kept in reserve): writes are refused until there is more; "
-                                          "reads go on");
-  }
+  if (::statvfs(opt.dir.c_str(), &v) != 0) return {};
+  const auto free_bytes = static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
+  if (free_bytes >= opt.disk_reserve_bytes && free_bytes - opt.disk_reserve_bytes >= bytes) return {};
+  return errors::insufficient_storage("only " + std::to_string(free_bytes >> 20) + " MiB left in " + opt.dir + " (" +
+                                      std::to_string(opt.disk_reserve_bytes >> 20) +
+                                      " MiB are kept in reserve): writes are refused until there is more; "
+                                      "reads go on");
+}
+
+result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
+  if (adds)
+    if (auto r = room(bytes); !r) return r;
   return broken ? heal() : result<void>{};
 }
 
@@ -168,6 +172,8 @@ result<void> rocks_backend::condemn(const std::string& why) {
 
 revision rocks_backend::horizon() const noexcept { return impl_->horizon; }
 const std::string& rocks_backend::cluster_id() const noexcept { return impl_->opt.cluster_id; }
+
+result<void> rocks_backend::room() const { return impl_->room(0); }
 
 result<void> rocks_backend::close() {
   std::lock_guard g(impl_->use);

@@ -45,6 +45,7 @@ public:
                                       std::size_t bytes_max) override;
 
   result<void> write(const write_group& g) override;
+  result<void> room() const override;
 
   /// State at a revision, while it is not older than the horizon; 410 below it.
   result<object_ptr> get_at(const key_ref& k, revision rev) override;

@@ -80,6 +80,7 @@ struct rocks_backend::impl {
   result<object_ptr> version(const key_ref& k, revision rev);
 
   // rocks_backend.cpp
+  result<void> room(std::uint64_t bytes) const;
   result<void> ensure_space(bool adds, std::uint64_t bytes);
   result<void> heal();
   result<void> remember(const write_group& g);

@@ -261,7 +261,7 @@ bool decode_parcel(std::string_view bytes, parcel& out) {
                             auto& r = out.refusals.emplace_back();
                             r.term = get_id<log_term>(in);
                             const auto why = in.byte();
-                            if (why > static_cast<std::uint8_t>(refusal::change_invalid)) return false;
+                            if (why > static_cast<std::uint8_t>(refusal::no_space)) return false;
                             r.why = static_cast<refusal>(why);
                             return each(in, [&] {
                               r.ids.push_back(get_write_id(in));

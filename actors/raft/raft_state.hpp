@@ -146,6 +146,7 @@ private:
   void submit();
   void forward(store::member_id leader);
   void take_forwards(store::member_id from, raft::forward_writes& f);
+  void take_refusal(const raft::refused_writes& r);
   void finish_write(std::uint64_t number, store::txn_result&& r);
   void refuse(std::uint64_t number, const status& why);
   void answer(const txn_sink_actor& sink, std::uint64_t ticket, store::txn_result&& r);

@@ -153,6 +153,7 @@ enum class refusal : std::uint8_t {
   transferring,   // leadership is being handed over
   change_pending, // another membership change has not been committed
   change_invalid,
+  no_space, // of the shell: the leader's disk is full
 };
 
 /// Made durable in the order of its members; all or nothing where the disk can.

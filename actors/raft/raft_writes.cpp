@@ -40,6 +40,16 @@ void raft_state::settle() {
   flush_parcels();
 }
 
+namespace {
+std::vector<raft::write_id> ids_of(const std::vector<raft::bytes_ptr>& payloads) {
+  std::vector<raft::write_id> out;
+  std::string_view txn;
+  for (const auto& p : payloads)
+    if (raft::write_id id; raft::split_write(*p, id, txn)) out.push_back(id);
+  return out;
+}
+} // namespace
+
 /// What waits goes into the log, or to the leader; without a leader it goes on waiting.
 void raft_state::submit() {
   if (now() < hold_until_) return;
@@ -51,13 +61,16 @@ void raft_state::submit() {
   raft::propose_entries e;
   e.payloads = ledger_.take_ready(term, limits::gathered_txns_max, limits::uncommitted_bytes_max);
   if (e.payloads.empty()) return;
+  // Known before it enters the log: a full disk is a clear answer, not a leader that steps down.
+  if (auto room = disk_->room(); !room) {
+    for (const auto& id : ids_of(e.payloads))
+      refuse(id.number, room.error());
+    return;
+  }
   auto out = core_->step(e, now());
   if (!out.accepted) {
     const bool full = out.refused == raft::refusal::overloaded;
-    std::vector<raft::write_id> ids(e.payloads.size());
-    std::string_view txn;
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      raft::split_write(*e.payloads[i], ids[i], txn);
+    const auto ids = ids_of(e.payloads);
     ledger_.refused(ids, term);
     hold_until_ = now() + limits::refused_pause;
     for (const auto& id : ids)
@@ -85,17 +98,26 @@ void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
       out_of_service_.empty()) {
     raft::propose_entries e;
     e.payloads = f.payloads;
-    out = core_->step(e, now());
-    why = out.accepted ? raft::refusal::none : out.refused;
+    const bool room = disk_->room().has_value();
+    if (room) out = core_->step(e, now());
+    why = out.accepted ? raft::refusal::none : room ? out.refused : raft::refusal::no_space;
   }
   if (why != raft::refusal::none) {
-    raft::refused_writes r{f.term, why, {}};
-    std::string_view txn;
-    for (const auto& p : f.payloads)
-      if (raft::write_id id; raft::split_write(*p, id, txn)) r.ids.push_back(id);
-    parcel_to(from).refusals.push_back(std::move(r));
+    parcel_to(from).refusals.push_back({f.term, why, ids_of(f.payloads)});
   }
   perform(std::move(out));
+}
+
+/// They did not happen: they wait for a better moment, unless waiting is no help.
+void raft_state::take_refusal(const raft::refused_writes& r) {
+  ledger_.refused(r.ids, r.term);
+  hold_until_ = now() + limits::refused_pause;
+  if (r.why != raft::refusal::no_space) return;
+  for (const auto& id : r.ids)
+    if (id.life == ledger_.life())
+      refuse(id.number, errors::insufficient_storage(
+                            "the disk of the leading master (member " + std::to_string(core_->leader().v) +
+                            ") is full: writes are refused until there is space; reads go on"));
 }
 
 void raft_state::on_parcel(raft::parcel& p) {
@@ -105,10 +127,8 @@ void raft_state::on_parcel(raft::parcel& p) {
     step(raft::receive{std::move(m)});
   for (auto& f : p.forwards)
     take_forwards(p.from, f);
-  for (const auto& r : p.refusals) {
-    ledger_.refused(r.ids, r.term);
-    hold_until_ = now() + limits::refused_pause;
-  }
+  for (const auto& r : p.refusals)
+    take_refusal(r);
   for (const auto& h : p.hashes)
     if (check_ && check_->at == h.at) check_->hashes[p.from] = h.hash;
   if (!p.hashes.empty()) compare_hashes();

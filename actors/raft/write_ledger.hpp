@@ -35,6 +35,7 @@ public:
   write_id add(std::string_view txn, instant now);
   /// All that wait, as payloads; from now on they count as sent in `term`.
   std::vector<bytes_ptr> take_ready(log_term term, std::size_t count_max, std::size_t bytes_max);
+  std::uint64_t life() const noexcept { return life_; }
   bool ready() const noexcept { return !ready_.empty(); }
   std::size_t waiting() const noexcept { return ready_.size(); }
   std::size_t size() const noexcept { return open_.size(); }
