@@ -136,7 +136,13 @@ store::txn plan_own_row(const services& s, const store::view& state) {
   const auto& self = s.options.self;
   if (self.name.empty()) return out;
   const auto known = find_master(state, self.name);
-  if (known && known->id == self.id && *known != self) put_master(out, state, self);
+  if (!known || known->id != self.id) return out;
+  auto right = *known; // what the group wants of it is not its own to say
+  right.address = self.address;
+  right.api_port = self.api_port;
+  right.actors_port = self.actors_port;
+  right.priority = self.priority;
+  if (*known != right) put_master(out, state, right);
   return out;
 }
 

@@ -11,8 +11,8 @@
 // write does, needs no connection of its own and outlives a change of leaders.
 #pragma once
 
+#include "actors/node/member_planner.hpp"
 #include "actors/support/component.hpp"
-#include "actors/support/member_directory.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/fwd.hpp>
@@ -34,15 +34,8 @@ inline constexpr std::size_t orders_max = 64;                  // that wait on o
 inline constexpr std::chrono::seconds order_patience{30};      // then 202: it goes on without the one who asked
 inline constexpr std::chrono::minutes order_age_max{5};        // rows nobody came back for are erased
 inline constexpr std::chrono::milliseconds keeper_period{250}; // looks again, while something is under way
-inline constexpr std::chrono::milliseconds contact_max{5000};  // a member not heard of for longer counts as down
-inline constexpr std::uint64_t promotion_lag_max = 256;        // entries a learner may lack when it becomes a voter
 } // namespace limits
 
-struct member_order {
-  enum class op : std::uint8_t { list, add, remove, promote, transfer } what = op::list;
-  master_row row;       // add: name, address and ports; the others: name
-  bool learner = false; // add: stays one until it is promoted
-};
 using member_order_ptr = std::shared_ptr<const member_order>;
 
 using members_actor = caf::typed_actor<caf::replies_to<member_order_ptr>::with<response_ptr>>;

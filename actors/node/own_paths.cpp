@@ -1,5 +1,7 @@
 #include "actors/node/own_paths.hpp"
 
+#include "actors/node/member_paths.hpp"
+
 #include <caf/all.hpp>
 
 namespace troupe::node {
@@ -70,6 +72,7 @@ response_ptr set_level(const own_call& call) {
 
 std::function<void(own_call)> make_own_paths(caf::actor_system& sys, own_path_sources sources) {
   return [&sys, sources = std::move(sources)](own_call call) {
+    if (sources.members && answer_member_path(sys, sources.members, call)) return;
     if (call.path == "/troupe/v1/actors" && call.method == "GET") return call.done(list_actors(*sources.board));
     if (call.path == "/troupe/v1/raft" && call.method == "GET") return answer_raft(sys, sources.raft, call);
     if (call.path == "/troupe/v1/images" && call.method == "GET") return call.done(list_images(sources.images.get()));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "actors/apiserver/apiserver.hpp"
+#include "actors/node/member_keeper.hpp"
 #include "actors/support/component.hpp"
 #include "runtime/engine.hpp"
 
@@ -20,6 +21,7 @@ struct own_path_sources {
   std::shared_ptr<actor_board> board;
   std::shared_ptr<runtime::image_store> images; // null: this node runs no containers
   raft_actor raft;
+  members_actor members; // null: /members and /leader are 404
 };
 
 std::function<void(own_call)> make_own_paths(caf::actor_system& sys, own_path_sources sources);

@@ -31,7 +31,11 @@ void write_highest(store::txn& change, const store::view& state, std::uint64_t h
 
 bool is_port(std::int64_t n) { return n > 0 && n < 65536; }
 
+constexpr std::string_view wish_words[] = {"voter", "learner", "gone"};
+
 } // namespace
+
+std::string_view to_string(member_wish w) noexcept { return wish_words[static_cast<std::size_t>(w)]; }
 
 json::object to_json(const master_row& m) {
   return {{"id", m.id.v},
@@ -39,7 +43,10 @@ json::object to_json(const master_row& m) {
           {"address", m.address},
           {"apiPort", m.api_port},
           {"actorsPort", m.actors_port},
-          {"priority", m.priority}};
+          {"priority", m.priority},
+          {"want", to_string(m.want)},
+          {"joining", m.joining},
+          {"by", m.by}};
 }
 
 std::optional<master_row> read_master(const json::value& doc) {
@@ -53,6 +60,11 @@ std::optional<master_row> read_master(const json::value& doc) {
   m.api_port = static_cast<std::uint16_t>(api);
   m.actors_port = static_cast<std::uint16_t>(actors);
   m.priority = static_cast<int>(jq::num(doc, {"priority"}));
+  const auto want = jq::str(doc, {"want"}, "voter");
+  for (std::size_t i = 0; i < std::size(wish_words); ++i)
+    if (want == wish_words[i]) m.want = static_cast<member_wish>(i);
+  m.joining = jq::flag(doc, {"joining"});
+  m.by = jq::str(doc, {"by"});
   return m;
 }
 

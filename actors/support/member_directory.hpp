@@ -18,11 +18,19 @@
 
 namespace troupe {
 
+/// What the leader is to make of a member.
+enum class member_wish : std::uint8_t { voter, learner, gone };
+std::string_view to_string(member_wish w) noexcept;
+
 struct master_row {
   store::member_id id;
   std::string name, address;
   std::uint16_t api_port = 6443, actors_port = 6444;
   int priority = 0;
+  member_wish want = member_wish::voter;
+  /// Not yet what it is wanted to be. Without it, a row whose member is not in the group is an old one and is erased.
+  bool joining = false;
+  std::string by; // the order that made the row
   friend bool operator==(const master_row&, const master_row&) = default;
 };
 
