@@ -31,6 +31,7 @@ struct backend_options {
   member_id member{1};
   group_config first; // of a new directory: who founds the group; empty: this member joins one that exists
   std::uint64_t disk_reserve_bytes = limits::disk_reserve_bytes;
+  bool never_set_aside = false; // damage is an error even where peers could repair it
 };
 
 class rocks_backend final : public member_disk {
@@ -67,6 +68,9 @@ private:
   explicit rocks_backend(std::unique_ptr<impl> i);
   std::unique_ptr<impl> impl_;
 };
+
+/// Whether `dir` holds a store, whole or not, of this layout or an older one.
+bool holds_store(const std::string& dir);
 
 /// Bytes of a group_config, as in meta records and membership entries.
 std::string encode_config(const group_config& c);

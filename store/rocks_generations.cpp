@@ -58,12 +58,18 @@ dir_lock::~dir_lock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+bool holds_store(const std::string& dir) {
+  std::error_code ec;
+  return fs::exists(dir + "/member", ec) || fs::exists(dir + "/CURRENT", ec) || !numbered(dir, data_prefix).empty();
+}
+
 std::string rocks_backend::impl::data_dir(std::uint64_t generation) const {
   return opt.dir + "/" + std::string(data_prefix) + std::to_string(generation);
 }
 
 /// Whether peers can give back what this member lost.
 bool rocks_backend::impl::repairable() const {
+  if (opt.never_set_aside) return false;
   const auto& c = who.config.voters.empty() ? opt.first : who.config;
   if (c.voters.empty()) return true; // joins a group, which therefore exists
   const auto other = [&](member_id id) { return id != opt.member; };

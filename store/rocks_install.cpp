@@ -61,12 +61,18 @@ private:
   std::string key_, value_;
 };
 
-result<void> fill(rocks_db& db, const snapshot_image& image) {
+result<void> fill(rocks_db& db, const snapshot_image& image, const std::string& cluster_id, const applied_mark& mark) {
   file_maker files(db);
   snapshot_reader in([&](std::string_view table, const object_ptr& o) { return files.add(table, *o); });
   for (const auto& piece : image)
     if (auto r = in.take(*piece); !r) return r;
   if (auto r = in.end(); !r) return r;
+  const auto& head = *in.head();
+  if (head.cluster_id != cluster_id)
+    return not_ours("the snapshot is one of cluster " + head.cluster_id + ", not of cluster " + cluster_id);
+  if (head.mark.at != mark.at || head.mark.rev != mark.rev)
+    return errors::internal("the snapshot is one of entry " + std::to_string(head.mark.at.index.v) + ", not of entry " +
+                            std::to_string(mark.at.index.v));
   return files.take_over();
 }
 
@@ -84,7 +90,7 @@ result<void> rocks_backend::impl::install(const write_group& g) {
     return why;
   };
   if (auto r = make_generation(generation, *g.applied, g.applied->at, made); !r) return refuse(r.error());
-  if (auto r = fill(*made, *g.install); !r) return refuse(r.error());
+  if (auto r = fill(*made, *g.install, opt.cluster_id, *g.applied); !r) return refuse(r.error());
   rocksdb::WriteBatch b;
   auto old_hard = db->meta("hard");
   if (!old_hard) return refuse(old_hard.error());
