@@ -281,7 +281,8 @@ void raft_core::handle(const message& m, const append_request& r) {
 void raft_core::handle(const message& m, const heartbeat& r) {
   if (role_ == role::leader) return;
   heard_leader(m);
-  commit_to(r.commit); // the leader never names more than it knows we hold
+  commit_to(r.commit); // the leader never names more than it knows we hold, unless our disk lost it
+  if (recovering_ && r.commit > log_.last().index) send(m.from, append_reply{false, r.commit, log_.last(), true});
   send(m.from, heartbeat_reply{r.round});
 }
 

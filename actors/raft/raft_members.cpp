@@ -226,6 +226,7 @@ std::string raft_state::status_json() const {
   if (core_->recovering()) out["recovering"] = true;
   if (!out_of_service_.empty()) out["outOfService"] = out_of_service_;
   if (write_error_) out["writeError"] = write_error_->message;
+  if (auto room = disk_->room(); !room) out["writeError"] = room.error().message;
   return json::serialize(out);
 }
 
