@@ -58,7 +58,9 @@ std::string describe(const message& m) {
             return s + "] commit " + num(b.commit.v);
           },
           [](const append_reply& b) {
-            return b.ok ? "appended to " + num(b.match.v) : "refused " + num(b.match.v) + " hint " + at(b.hint);
+            return b.ok ? "appended to " + num(b.match.v)
+                        : "refused " + num(b.match.v) + " hint " + at(b.hint) +
+                              (b.lost ? ", its disk lost entries" : "");
           },
           [](const heartbeat& b) { return "heartbeat commit " + num(b.commit.v) + " round " + num(b.round); },
           [](const heartbeat_reply& b) { return "alive round " + num(b.round); },
@@ -123,6 +125,18 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
     members_[id].core.reset(), members_[id].writing.reset(), members_[id].wake = instant::max();
   else if (verb == "restart")
     start(id);
+  else if (verb == "disk")
+    give_disk(id, w);
+  else if (verb == "damage")
+    damage(id, log_index{n(2)});
+  else if (verb == "leases")
+    leases_ = true;
+  else if (verb == "wait")
+    now_ += std::chrono::milliseconds(id);
+  else if (verb == "repeat")
+    repeat(id, n(2));
+  else if (verb == "late")
+    late(id, n(2));
   else if (verb == "status")
     show_status();
   else if (verb == "log")
@@ -152,6 +166,7 @@ void scenario_world::start(std::uint64_t id) {
   o.self = member_id{id};
   o.seed = id;
   o.append_bytes_max = 100;
+  o.lease_reads = leases_;
   m.state = m.disk_state;
   m.core = std::make_unique<raft_core>(o, m.disk);
   step(id, begin{});
@@ -224,6 +239,49 @@ bool scenario_world::deliver_next(std::uint64_t from, std::uint64_t to) {
   wire_.erase(it);
   step(to, receive{std::move(m)});
   return true;
+}
+
+/// `disk ID TERM VOTE T1 T2+ …`: it comes back from a disk with this term, vote and log; each entry says what it is. A
+/// plus makes an entry so long that it goes in a message of its own.
+void scenario_world::give_disk(std::uint64_t id, const words& w) {
+  auto& d = members_[id].disk;
+  d.hard = {log_term{std::stoull(w[2])}, member_id{std::stoull(w[3])}, {}};
+  d.log.clear();
+  for (std::size_t i = 4; i < w.size(); ++i) {
+    const log_position here{log_index{i - 3}, log_term{std::stoull(w[i])}};
+    const auto payload = at(here) + (w[i].back() == '+' ? std::string(80, '.') : "");
+    d.log.push_back({here.index, here.term, entry_kind::change, std::make_shared<const std::string>(payload)});
+  }
+  members_[id].writing.reset();
+  start(id);
+}
+
+/// It comes back from a disk that kept term and vote, but nothing of the log behind `keep`.
+void scenario_world::damage(std::uint64_t id, log_index keep) {
+  auto& m = members_[id];
+  std::erase_if(m.disk.log, [&](const log_entry& e) { return e.index > keep; });
+  m.disk.hard.commit = std::min(m.disk.hard.commit, keep);
+  m.disk.recovering = true;
+  m.writing.reset();
+  start(id);
+}
+
+/// The network delivers once more, later, what is on its way.
+void scenario_world::repeat(std::uint64_t from, std::uint64_t to) {
+  std::vector<message> again;
+  std::copy_if(wire_.begin(), wire_.end(), std::back_inserter(again),
+               [&](const message& m) { return m.from.v == from && m.to.v == to; });
+  wire_.insert(wire_.end(), again.begin(), again.end());
+}
+
+/// The oldest message on its way is overtaken by all others.
+void scenario_world::late(std::uint64_t from, std::uint64_t to) {
+  auto it =
+      std::find_if(wire_.begin(), wire_.end(), [&](const message& m) { return m.from.v == from && m.to.v == to; });
+  if (it == wire_.end()) return;
+  auto m = std::move(*it);
+  wire_.erase(it);
+  wire_.push_back(std::move(m));
 }
 
 /// All writes end and all messages arrive, until nothing moves any more.
@@ -301,7 +359,7 @@ void scenario_world::show_status() {
     const auto& c = *m.core;
     say(num(id) + ": " + role_name(c.role_now()) + " term " + num(c.term().v) + " leader " + num(c.leader().v) +
         " last " + at(c.log().last()) + " commit " + num(c.log().commit().v) + " state [" + m.state + "] " +
-        describe(c.config()));
+        describe(c.config()) + (c.recovering() ? ", recovering" : ""));
   }
 }
 

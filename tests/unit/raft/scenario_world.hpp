@@ -46,6 +46,10 @@ private:
   bool deliver_next(std::uint64_t from, std::uint64_t to);
   void serve(std::uint64_t id, const want_chunk& w);
   void change(std::uint64_t id, const words& w);
+  void give_disk(std::uint64_t id, const words& w);
+  void damage(std::uint64_t id, log_index keep);
+  void repeat(std::uint64_t from, std::uint64_t to);
+  void late(std::uint64_t from, std::uint64_t to);
   void show_status();
   void show_log(std::uint64_t id);
   void show_messages();
@@ -54,6 +58,7 @@ private:
   std::map<std::uint64_t, member> members_;
   std::deque<message> wire_;
   instant now_{0};
+  bool leases_ = false;
   std::vector<std::string> said_;
 };
 
