@@ -16,6 +16,7 @@ inline constexpr std::size_t gathered_txns_max = 4096;          // of one batch 
 inline constexpr std::size_t log_entries_max = 8192;            // kept behind the applied state; then cut to half
 inline constexpr std::size_t log_bytes_max = 8u << 20;          // likewise
 inline constexpr std::chrono::seconds maintain_every_max{30};   // compaction and idle flush
+inline constexpr unsigned deferred_messages_max = 64;           // handled before what they caused is sent on
 inline constexpr std::size_t forward_bytes_max = 1u << 20;      // of one batch of writes to the leader
 inline constexpr std::size_t lagging_bytes_max = 64u << 20;    // kept for members that lag; beyond: they get a snapshot
 inline constexpr std::size_t snapshot_chunk_bytes = 64u << 10; // never delays a heartbeat for long

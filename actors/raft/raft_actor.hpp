@@ -31,7 +31,7 @@ namespace store {
 class member_disk;
 struct applied_mark;
 struct change_record;
-}
+} // namespace store
 
 /// Defaults fit a data centre: a dead leader is replaced within about a second.
 struct raft_timing {

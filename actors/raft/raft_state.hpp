@@ -202,6 +202,7 @@ private:
   std::vector<answers> answers_;                      // of the step under way
   std::map<store::member_id, raft::parcel_ptr> outbox_;
   raft::instant hold_until_{0}; // after a refusal: no new attempt before this
+  unsigned deferred_ = 0;       // handlers since something was last sent on
   bool patience_armed_ = false;
 
   // disk

@@ -33,11 +33,13 @@ void raft_state::on_propose(propose_ptr& p, const txn_sink_actor& sink) {
 }
 
 void raft_state::settle() {
-  const bool more = !self_->mailbox().empty();
+  // What comes in one go leaves in one go: one batch into the log, one parcel per member. But not for ever.
+  const bool more = !self_->mailbox().empty() && ++deferred_ < limits::deferred_messages_max;
+  if (!more) deferred_ = 0;
   if (ledger_.ready() && (!more || ledger_.waiting() >= limits::gathered_txns_max)) submit();
   if (ledger_.size() > 0) arm_patience();
   flush_answers();
-  flush_parcels();
+  if (!more) flush_parcels();
 }
 
 namespace {
