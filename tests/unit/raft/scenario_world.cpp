@@ -329,13 +329,11 @@ void scenario_world::elapse(std::uint64_t ms) {
 void scenario_world::serve(std::uint64_t id, const want_chunk& w) {
   auto& m = members_[id];
   const auto applied = m.core->log().applied();
-  const auto piece = m.state.substr(std::min<std::size_t>(w.offset, m.state.size()), 4);
-  const bool last = w.offset + piece.size() >= m.state.size();
-  step(id, chunk_read{w.to,
-                      {{{applied, *m.core->log().term_at(applied)}, m.core->config()},
-                       w.offset,
-                       std::make_shared<const std::string>(piece),
-                       last}});
+  const log_position here{applied, *m.core->log().term_at(applied)};
+  const std::size_t offset = w.of == here ? w.offset : 0; // the state went on: another snapshot
+  const auto piece = m.state.substr(std::min(offset, m.state.size()), 4);
+  const bool last = offset + piece.size() >= m.state.size();
+  step(id, chunk_read{w.to, {{here, m.core->config()}, offset, std::make_shared<const std::string>(piece), last}});
 }
 
 /// `change ID +4 ~5 -2`: add voter 4, add learner 5, remove 2.
