@@ -1,0 +1,258 @@
+// mutations_test: plants one bug after the other and demands that the simulation finds each within a stated number of
+// seeds; a checker that misses one is a defect. Without arguments it plays all of them and prints the table.
+//
+// Two stages: the Raft core alone (tests/unit/raft/cluster_sim, milliseconds per seed), and whole clusters of the
+// simulation with its checkers (about a second per seed). Each bug runs in a process of its own, because it may well
+// crash or hang; that counts as found only when the table says "by dying".
+#include "store/mutations.hpp"
+#include "tests/sim/episode.hpp"
+#include "tests/unit/raft/cluster_sim.hpp"
+
+#include <boost/program_options.hpp>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace troupe;
+using namespace std::chrono_literals;
+namespace po = boost::program_options;
+
+using core_shape = void (*)(raft::test::sim_options&);
+using cluster_shape = void (*)(sim::episode_options&);
+
+struct planted {
+  mutation what;
+  const char* name;
+  const char* bug;
+  unsigned core_seeds, cluster_seeds; // must be found within so many; 0: this stage cannot show it
+  core_shape core = nullptr;
+  cluster_shape cluster = nullptr;
+};
+
+void three_members(raft::test::sim_options& o) {
+  o.members = 3;
+  o.changes = false;
+}
+void leases(raft::test::sim_options& o) {
+  three_members(o);
+  o.leases = true;
+}
+void rough(raft::test::sim_options& o) {
+  o.drop = 0.2;
+  o.delay_max = 200ms;
+}
+void control_plane(sim::episode_options& o) { o.control_plane = true; }
+
+constexpr planted all[] = {
+    {mutation::forget_vote, "forget-vote", "the vote is not persisted", 60, 20},
+    {mutation::vote_for_stale_log, "vote-for-stale-log", "a vote for a candidate that lacks entries", 60, 20},
+    {mutation::recovering_votes, "recovering-votes", "a member that lost entries takes part in elections", 0, 20},
+    {mutation::learners_count, "learners-count", "learners count towards a commit", 60, 20},
+    {mutation::half_is_majority, "half-is-majority", "2 of 4 commit", 60, 20},
+    {mutation::skip_joint, "skip-joint", "several members change in one step", 60, 20},
+    {mutation::stale_config, "stale-config", "a truncated membership change stays in force", 60, 20},
+    {mutation::count_prior_term, "count-prior-term", "an entry of a former term commits by counting", 60, 20, rough},
+    {mutation::commit_alone, "commit-alone", "the leader commits what only it holds", 60, 20},
+    {mutation::reply_before_sync, "reply-before-sync", "votes and appends are confirmed before they are durable", 60,
+     20},
+    {mutation::append_unchecked, "append-unchecked", "the entry before an append is not compared", 60, 20},
+    {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 60, 20},
+    {mutation::heartbeat_commits, "heartbeat-commits", "a heartbeat commits what the follower may not hold", 60, 20},
+    {mutation::snapshot_keeps_tail, "snapshot-keeps-tail", "a snapshot leaves entries of the old log behind it", 60,
+     20},
+    {mutation::apply_twice, "apply-twice", "a restart applies again what the state covers", 60, 20},
+    {mutation::read_without_round, "read-without-round", "a read does not ask whether we still lead", 60, 20},
+    {mutation::read_before_apply, "read-before-apply", "a read does not wait until its index is applied", 0, 20},
+    {mutation::stale_lease, "stale-lease", "a lease outlives the followers' patience", 60, 0, leases},
+    {mutation::skip_fence, "skip-fence", "a deposed leader's late write is applied", 0, 20, nullptr, control_plane},
+    {mutation::skip_compare, "skip-compare", "a compare that does not hold stops nothing", 0, 20},
+    {mutation::repropose_open, "repropose-open", "a write whose fate is open is proposed again", 0, 20},
+    {mutation::forward_any_term, "forward-any-term", "a write forwarded to another term's leader is appended", 0, 20},
+    {mutation::forget_silently, "forget-silently", "a watch window forgets without telling late cursors", 0, 20},
+    {mutation::split_revision, "split-revision", "a pull ends within a transaction", 0, 20},
+    {mutation::repeat_event, "repeat-event", "a pull begins with the event at the cursor", 0, 20},
+    {mutation::bookmark_ahead, "bookmark-ahead", "a pull that has more says that everything was given", 0, 20},
+};
+
+struct catch_of {
+  unsigned seeds = 0;
+  std::string by, sentence;
+};
+using maybe_catch = std::optional<catch_of>;
+
+maybe_catch core_stage(const planted& p, std::uint64_t from, unsigned seeds) {
+  for (unsigned i = 0; i < seeds; ++i) {
+    raft::test::sim_options o;
+    o.seed = from + i;
+    if (p.core) p.core(o);
+    raft::test::cluster_sim sim(o);
+    sim.run(15s);
+    sim.settle(30s);
+    if (!sim.fault.empty()) return catch_of{i + 1, "core", sim.fault};
+  }
+  return std::nullopt;
+}
+
+sim::episode_options cluster_options(const planted& p, std::uint64_t seed) {
+  auto o = sim::options_of(seed, 0);
+  o.control_plane = false;
+  o.faults_for = 10min;
+  const auto every = o.nemesis.every;
+  o.nemesis = {};
+  o.nemesis.every = every / 3;
+  if (p.cluster) p.cluster(o);
+  return o;
+}
+
+maybe_catch cluster_stage(const planted& p, std::uint64_t from, unsigned seeds, bool verbose) {
+  for (unsigned i = 0; i < seeds; ++i) {
+    auto o = cluster_options(p, from + i);
+    o.verbose = verbose;
+    const auto r = sim::run_episode(o);
+    if (!r.wrong.empty()) return catch_of{i + 1, r.wrong[0].property, r.wrong[0].what};
+  }
+  return std::nullopt;
+}
+
+/// Runs in a process of its own. The answer comes as one line; none when it died or took too long.
+maybe_catch apart(const std::function<maybe_catch()>& stage, unsigned seconds_max) {
+  int ends[2];
+  if (::pipe(ends) != 0) return std::nullopt;
+  std::fflush(stdout);
+  const auto child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    ::alarm(seconds_max);
+    const auto c = stage();
+    const auto line = c ? std::to_string(c->seeds) + "\t" + c->by + "\t" + c->sentence : std::string("0\t\t");
+    for (std::size_t sent = 0; sent < line.size();) {
+      const auto n = ::write(ends[1], line.data() + sent, line.size() - sent);
+      if (n <= 0) break;
+      sent += static_cast<std::size_t>(n);
+    }
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string line;
+  char buffer[4096];
+  for (ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    line.append(buffer, static_cast<std::size_t>(n));
+  ::close(ends[0]);
+  int how = 0;
+  ::waitpid(child, &how, 0);
+  if (WIFSIGNALED(how))
+    return catch_of{0, WTERMSIG(how) == SIGALRM ? "nothing in time" : "dying", std::string(::strsignal(WTERMSIG(how)))};
+  const auto a = line.find('\t'), b = line.find('\t', a + 1);
+  catch_of c;
+  c.seeds = static_cast<unsigned>(std::strtoul(line.c_str(), nullptr, 10));
+  if (c.seeds == 0 || b == std::string::npos) return std::nullopt;
+  c.by = line.substr(a + 1, b - a - 1);
+  c.sentence = line.substr(b + 1);
+  return c;
+}
+
+struct wishes {
+  std::string only, stage;
+  std::uint64_t seed = 1;
+  unsigned seeds = 0, seconds = 60;
+  bool verbose = false, markdown = false;
+};
+
+std::string told(const maybe_catch& c, unsigned within) {
+  if (within == 0) return "-";
+  if (!c) return "NOT within " + std::to_string(within);
+  return c->seeds == 0 ? c->by : "seed " + std::to_string(c->seeds) + " of " + std::to_string(within);
+}
+
+/// Plays one bug in the stages that can show it. True when found as promised.
+bool play(const planted& p, const wishes& w) {
+  const auto begun = std::chrono::steady_clock::now();
+  const auto core_seeds = w.stage == "cluster" ? 0 : w.seeds && p.core_seeds ? w.seeds : p.core_seeds;
+  const auto cluster_seeds = w.stage == "core" ? 0 : w.seeds && p.cluster_seeds ? w.seeds : p.cluster_seeds;
+  maybe_catch core, cluster;
+  active_mutation = p.what;
+  if (core_seeds) core = apart([&] { return core_stage(p, w.seed, core_seeds); }, w.seconds);
+  if (cluster_seeds) cluster = apart([&] { return cluster_stage(p, w.seed, cluster_seeds, w.verbose); }, w.seconds);
+  active_mutation = mutation::none;
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  auto found = [](const maybe_catch& c, unsigned within) { return within == 0 || (c && c->seeds != 0); };
+  const bool fine = found(core, core_seeds) && found(cluster, cluster_seeds);
+  if (w.markdown)
+    std::printf("| %s | %s | %s | %s | %s |\n", p.name, p.bug, cluster ? cluster->by.c_str() : "-",
+                told(cluster, cluster_seeds).c_str(), told(core, core_seeds).c_str());
+  else
+    std::printf("%-20s %-27s %-16s core %-16s %5.1f s%s\n", p.name, cluster ? cluster->by.c_str() : "-",
+                told(cluster, cluster_seeds).c_str(), told(core, core_seeds).c_str(), took.count(),
+                fine ? "" : "  MISSED");
+  if (!w.only.empty())
+    for (const auto* c : {&core, &cluster})
+      if (*c) std::printf("  %s\n", (*c)->sentence.c_str());
+  std::fflush(stdout);
+  return fine;
+}
+
+/// The same clusters without a bug: what the checkers say of a mutation must be the mutation's doing.
+bool clean_runs(const wishes& w) {
+  const planted none{mutation::none, "none", "no bug", 5, 2};
+  const auto core = apart([&] { return core_stage(none, w.seed, none.core_seeds); }, w.seconds);
+  const auto cluster = apart([&] { return cluster_stage(none, w.seed, none.cluster_seeds, false); }, w.seconds);
+  for (const auto* c : {&core, &cluster})
+    if (*c) std::printf("without any bug: %s: %s\n", (*c)->by.c_str(), (*c)->sentence.c_str());
+  return !core && !cluster;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  spdlog::set_level(spdlog::level::off);
+  wishes w;
+  po::options_description d("mutations_test: does the simulation find planted bugs?");
+  d.add_options()("help", "this text")("list", "the names of all bugs")("mutation", po::value(&w.only),
+                                                                        "only this one")(
+      "stage", po::value(&w.stage), "core or cluster; both when absent")("seed", po::value(&w.seed), "the first one")(
+      "seeds", po::value(&w.seeds), "how many, instead of what the table states")("seconds", po::value(&w.seconds),
+                                                                                  "at most for one stage of one bug")(
+      "verbose", po::bool_switch(&w.verbose), "tell every fault and leader")("markdown", po::bool_switch(&w.markdown),
+                                                                             "the table as the track record has it");
+  po::variables_map v;
+  try {
+    po::store(po::parse_command_line(argc, argv, d), v);
+    po::notify(v);
+  } catch (const po::error& e) {
+    std::fprintf(stderr, "mutations_test: %s\n", e.what());
+    return 2;
+  }
+  if (v.count("help")) {
+    std::cout << d << "\n";
+    return 0;
+  }
+  unsigned played = 0, missed = 0;
+  for (const auto& p : all) {
+    if (v.count("list")) {
+      std::printf("%-20s %s\n", p.name, p.bug);
+      continue;
+    }
+    if (!w.only.empty() && w.only != p.name) continue;
+    ++played;
+    missed += !play(p, w);
+  }
+  if (v.count("list")) return 0;
+  if (played == 0) {
+    std::fprintf(stderr, "mutations_test: no bug is called %s; --list names all\n", w.only.c_str());
+    return 2;
+  }
+  const bool clean = !w.only.empty() || clean_runs(w);
+  std::printf("%u planted bugs, %u missed%s\n", played, missed, clean ? "" : "; and found what was not planted");
+  return missed == 0 && clean ? 0 : 1;
+}
