@@ -269,7 +269,7 @@ void gateway_state::look_around() {
       end(l, "it is no member of the group any more");
     if (!l.up || l.ending) continue;
     // What is small is acknowledged here, so that an idle link shows no backlog.
-    if (l.got != l.told) self->send(l.remote, taken{number, std::exchange(l.told, l.got)});
+    if (l.got != l.told) self->send(l.remote, taken{number, l.told = l.got});
     if (t - l.pinged < limits::ping_every) continue;
     l.pinged = t;
     self->send(l.remote, ping{number, t.time_since_epoch().count()});
