@@ -21,6 +21,9 @@ namespace troupe {
 
 class actor_board;
 class group_board;
+namespace http {
+class exchange;
+}
 
 /// A call of one of Troupe's own paths (/troupe/v1/…: actors, raft, images, log levels). Authorized like any
 /// non-resource path before it gets here. `done` may be called from any thread, once.
@@ -30,6 +33,8 @@ struct own_call {
   std::string body;
   identity who;
   std::function<void(response_ptr)> done;
+  /// Instead of `done`, for answers that are streams: called with the exchange on the connection's io thread.
+  std::function<void(std::function<void(http::exchange&)>)> later;
 };
 
 struct api_options {

@@ -173,7 +173,10 @@ void own(services& s, const http::request_view& v, http::exchange& x, const iden
   call.who = who;
   if (!http::parse_query(v.query, call.query))
     return send_status(x, errors::bad_request("the query string cannot be decoded"));
-  call.done = [done = x.defer()](response_ptr r) { done(to_reply(*r)); };
+  call.later = x.defer_any();
+  call.done = [go = call.later](response_ptr r) {
+    go([r = std::move(r)](http::exchange& later) { later.send(to_reply(*r)); });
+  };
   s.options.own_paths(std::move(call));
 }
 

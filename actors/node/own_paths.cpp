@@ -1,5 +1,7 @@
 #include "actors/node/own_paths.hpp"
 
+#include "actors/node/backup_path.hpp"
+
 #include "actors/node/member_paths.hpp"
 
 #include <caf/all.hpp>
@@ -74,6 +76,7 @@ std::function<void(own_call)> make_own_paths(caf::actor_system& sys, own_path_so
   return [&sys, sources = std::move(sources)](own_call call) {
     if (sources.members && answer_member_path(sys, sources.members, call)) return;
     if (call.path == "/troupe/v1/actors" && call.method == "GET") return call.done(list_actors(*sources.board));
+    if (answer_backup_path(sys, sources.raft, call)) return;
     if (call.path == "/troupe/v1/raft" && call.method == "GET") return answer_raft(sys, sources.raft, call);
     if (call.path == "/troupe/v1/images" && call.method == "GET") return call.done(list_images(sources.images.get()));
     if (call.path == "/troupe/v1/loglevel" && call.method == "PUT") return call.done(set_level(call));
