@@ -163,7 +163,7 @@ struct keeper_state {
         tell_local(id, one);
         continue;
       }
-      if (self->clock().now() >= one.until) {
+      if (self->clock().now() >= one.until + limits::answer_slack) {
         answered.emplace_back(id, refused(errors::timeout("the leader of the group did not answer in time; `troupe "
                                                           "master ls` shows what became of it")));
         continue;

@@ -32,6 +32,7 @@ namespace troupe::node {
 namespace limits {
 inline constexpr std::size_t orders_max = 64;                  // that wait on one master; more: 429
 inline constexpr std::chrono::seconds order_patience{30};      // then 202: it goes on without the one who asked
+inline constexpr std::chrono::seconds answer_slack{10};        // that a follower waits longer for the leader's answer
 inline constexpr std::chrono::minutes order_age_max{5};        // rows nobody came back for are erased
 inline constexpr std::chrono::milliseconds keeper_period{250}; // looks again, while something is under way
 } // namespace limits
