@@ -16,6 +16,7 @@ constexpr verb_entry verbs[] = {
     {"up", troupe::cli::verb_up, "start the node(s) of a config file, or one node with both roles"},
     {"down", troupe::cli::verb_down, "stop what up started; --purge removes containers, rules, mounts and data"},
     {"image", troupe::cli::verb_image, "import FILE | pull REF | ls | rm REF"},
+    {"master", troupe::cli::verb_master, "ls | add | remove | replace | promote | transfer: the masters of a cluster"},
     {"version", troupe::cli::verb_version, "print version and API level"},
 };
 

@@ -15,6 +15,7 @@ using args = std::vector<std::string>;
 int verb_up(const args&);
 int verb_down(const args&);
 int verb_image(const args&);
+int verb_master(const args&);
 int verb_version(const args&);
 
 /// /var/lib/troupe for root, $XDG_DATA_HOME/troupe (or ~/.local/share/troupe) otherwise.

@@ -20,6 +20,10 @@ const std::vector<command>& commands() {
        "a container's output"},
       {"actors", cmd_actors, "actors", "the live tree of actors: mailbox, messages handled, restarts"},
       {"raft", cmd_raft, "raft", "state of the Raft group"},
+      {"master", cmd_master,
+       "master ls | add NAME --address IP [--api-port N] [--actors-port N] [--priority N] [--learner] | remove NAME | "
+       "replace OLD NEW --address IP | promote NAME | transfer [NAME]",
+       "the masters of the cluster, and changing who they are"},
       {"images", cmd_images, "images", "images on this node"},
       {"loglevel", cmd_log_level, "loglevel [COMPONENT] LEVEL", "change what the node logs, while it runs"},
       {"use", cmd_use, "use NAMESPACE", "make NAMESPACE the one for later commands"},

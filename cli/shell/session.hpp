@@ -85,6 +85,7 @@ bool cmd_scale(session&, const word_list&);
 bool cmd_logs(session&, const word_list&);
 bool cmd_actors(session&, const word_list&);
 bool cmd_raft(session&, const word_list&);
+bool cmd_master(session&, const word_list&);
 bool cmd_images(session&, const word_list&);
 bool cmd_log_level(session&, const word_list&);
 bool cmd_use(session&, const word_list&);
