@@ -105,8 +105,8 @@ struct state_adopted {
   log_index index; // applied with it
   log_term term;
   revision rev = 0;
-  std::uint64_t state = 0;
-  bool damaged = false; // the disk said so
+  std::uint64_t state = 0; // 0: not known yet, a second record follows
+  bool damaged = false;    // the disk said so
 };
 
 struct member_stopped {

@@ -43,15 +43,14 @@ public:
   /// A snapshot replaces the log, or its beginning; a damaged disk may have forgotten any part of it.
   void take(const state_adopted& a) override {
     auto& log = logs_[a.member];
-    if (a.damaged) {
-      log = {};
-      return;
-    }
-    if (!a.snapshot) return;
     const auto last = log.base + log.terms.size();
-    if (log.known && a.index.v <= last && a.index.v > log.base && log.terms[a.index.v - log.base - 1] == a.term.v)
-      return; // the log agrees with the snapshot and may stay
-    log = {a.index.v, a.term.v, true, {}};
+    const bool agrees = log.known && (a.index.v == log.base ? log.base_term == a.term.v : holds(log, a));
+    if (a.damaged)
+      log = {};
+    else if (a.snapshot && !agrees)
+      log = {a.index.v, a.term.v, true, {}};
+    else if (!a.snapshot && a.index.v > last)
+      log = {}; // it died between writing a snapshot, and perhaps entries after it, and saying so
   }
 
 private:
@@ -86,6 +85,11 @@ private:
     bool known = false;
     std::deque<std::uint64_t> terms;
   };
+
+  static bool holds(const log_of& log, const state_adopted& a) {
+    return a.index.v > log.base && a.index.v <= log.base + log.terms.size() &&
+           log.terms[a.index.v - log.base - 1] == a.term.v;
+  }
 
   static constexpr std::size_t kept_max = 1 << 20;
   std::map<member_id, log_of> logs_;

@@ -17,7 +17,8 @@ public:
       wrong(text(a.member) + how + text(a.index, a.term) + " although it had applied " + text(m.last) + " at " +
             text(a.when));
     m = {a.life, a.index.v, a.rev};
-    if (a.damaged) return; // parts are missing, and it knows
+    if (a.damaged) return;                  // parts are missing, and it knows
+    if (a.state == 0 && a.snapshot) return; // said again when it is installed
     auto [it, fresh] = states_.try_emplace(a.index.v, known{});
     auto& k = it->second;
     if (fresh) {
