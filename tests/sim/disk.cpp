@@ -30,12 +30,8 @@ std::shared_ptr<platter> platter::make(std::string cluster_id, const store::grou
   return p;
 }
 
-void platter::corrupt(log_index keep_log, bool objects_too) {
-  damage = "log entry " + std::to_string(keep_log.v + 1) + ": checksum mismatch (simulated)";
-  while (!log.empty() && log.back().index > keep_log)
-    log.pop_back();
-  if (!objects_too && applied.at.index <= keep_log) return;
-  damage = "objects: checksum mismatch (simulated)";
+void platter::corrupt() {
+  damage = "log entry " + std::to_string(last().v) + ": checksum mismatch (simulated)";
   log.clear();
   objects.clear();
   history.clear();
@@ -54,6 +50,10 @@ bool sim_disk::crashes_now() {
 
 result<store::recovered_state> sim_disk::recover(store::state_machine& objects) {
   store::recovered_state out;
+  if (!p_->condemned.empty()) {
+    p_->corrupt();
+    p_->damage = std::exchange(p_->condemned, {});
+  }
   out.hard = p_->hard;
   out.base = p_->base;
   out.log.assign(p_->log.begin(), p_->log.end());
@@ -62,6 +62,7 @@ result<store::recovered_state> sim_disk::recover(store::state_machine& objects) 
   for (const auto& [key, versions] : p_->objects)
     if (!versions.back().deleted) objects.load(table_of(key), versions.back().object);
   objects.set_revision(p_->applied.rev);
+  watcher_.recovered(out);
   return out;
 }
 
@@ -209,7 +210,7 @@ result<bool> sim_disk::compact(revision horizon) {
 }
 
 result<void> sim_disk::condemn(const std::string& why) {
-  if (!gone_) p_->damage = why;
+  if (!gone_) p_->condemned = why;
   return {};
 }
 

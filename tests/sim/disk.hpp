@@ -42,19 +42,22 @@ struct platter {
   std::deque<store::change_record> history;
   revision history_floor = 0; // complete after it
   revision horizon = 0;
-  std::string damage; // reported by the next recover()
+  std::string damage;    // reported by recover(), until a snapshot is installed
+  std::string condemned; // the next recover() corrupts
   disk_mood mood;
   std::uint64_t writes = 0;
 
   /// As the founders make it, or (no voters) as one who joins does.
   static std::shared_ptr<platter> make(std::string cluster_id, const store::group_config& first);
-  /// A sector is lost: entries behind `keep_log` and, with `objects_too`, everything but term and vote.
-  void corrupt(log_index keep_log, bool objects_too);
+  /// A sector is lost. As rocks_backend: nothing is believed any more but term, vote and configuration, until a
+  /// snapshot from the others has been installed.
+  void corrupt();
   log_index last() const { return log.empty() ? base.index : log.back().index; }
 };
 
 /// Told of what happens to the disk, on the writer's thread.
 struct disk_watcher {
+  std::function<void(const store::recovered_state&)> recovered;
   std::function<void(const store::write_group&)> written;
   std::function<void()> crash; // the process must end with this message
 };

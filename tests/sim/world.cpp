@@ -153,6 +153,7 @@ void world::end_place(place p) {
   s.dead = true;
   s.paused = false;
   s.slow = 0;
+  s.how_long = nullptr;
   release(p, 0);
   for (auto& w : std::exchange(s.actors, {}))
     if (auto a = w.lock()) caf::anon_send_exit(a, caf::exit_reason::kill);
