@@ -17,6 +17,9 @@ constexpr verb_entry verbs[] = {
     {"down", troupe::cli::verb_down, "stop what up started; --purge removes containers, rules, mounts and data"},
     {"image", troupe::cli::verb_image, "import FILE | pull REF | ls | rm REF"},
     {"master", troupe::cli::verb_master, "ls | add | remove | replace | promote | transfer: the masters of a cluster"},
+    {"backup", troupe::cli::verb_backup, "write the state of a live cluster to a checked file"},
+    {"restore", troupe::cli::verb_restore, "make the store of a new cluster from a backup"},
+    {"recover", troupe::cli::verb_recover, "after the loss of the majority: make a group of one survivor"},
     {"version", troupe::cli::verb_version, "print version and API level"},
 };
 

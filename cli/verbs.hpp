@@ -16,6 +16,9 @@ int verb_up(const args&);
 int verb_down(const args&);
 int verb_image(const args&);
 int verb_master(const args&);
+int verb_backup(const args&);
+int verb_restore(const args&);
+int verb_recover(const args&);
 int verb_version(const args&);
 
 /// /var/lib/troupe for root, $XDG_DATA_HOME/troupe (or ~/.local/share/troupe) otherwise.
