@@ -12,6 +12,8 @@ namespace troupe::limits {
 
 /// From accept to the end of the hello; whoever is slower is closed.
 inline constexpr std::chrono::milliseconds session_setup{3000};
+/// A refused peer is given this long to read why before it is closed.
+inline constexpr std::chrono::milliseconds parting{500};
 /// Connections that have not finished handshake and hello; beyond, the oldest of them is closed.
 inline constexpr std::size_t sessions_half_open_max = 128;
 /// The first frame of a session and its answer.

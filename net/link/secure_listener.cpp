@@ -68,6 +68,8 @@ public:
 private:
   void run();
   void wait_and_collect(std::vector<half_open*>& ready);
+  void part_from(half_open& c);
+  void see_off(const std::vector<pollfd>& fds, std::size_t first);
   void accept_some();
   void admit(int fd);
   enum class progress : std::uint8_t { goes_on, waits, done, broken };
@@ -90,6 +92,7 @@ private:
   std::atomic<bool> stopping_{false};
   clock::time_point accept_again_{}; // out of descriptors: not before
   std::deque<half_open> waiting_;    // oldest first
+  std::deque<half_open> parting_;    // refused: have their reason, are read until they hang up
   mutable std::mutex mutex_;
   listener_counts counts_;
 };
@@ -137,6 +140,7 @@ void listener::stop() {
   if (wake_.get() >= 0) (void)!::write(wake_.get(), &one, sizeof one);
   if (thread_.joinable()) thread_.join();
   waiting_.clear();
+  parting_.clear();
   listening_.reset(-1);
 }
 
@@ -148,7 +152,10 @@ void listener::run() {
       std::string why;
       const auto r = advance(*c, why);
       if (r == progress::done) hand_over(*c);
-      if (r == progress::broken) note_failure(*c, why, &listener_counts::failed);
+      if (r == progress::broken) {
+        note_failure(*c, why, &listener_counts::failed);
+        part_from(*c);
+      }
       if (r != progress::waits) c->s.close();
     }
     std::erase_if(waiting_, [](const half_open& c) { return !c.s; });
@@ -170,10 +177,33 @@ void listener::wait_and_collect(std::vector<half_open*>& ready) {
   fds.push_back({accept_again_ > now ? -1 : listening_.get(), POLLIN, 0});
   for (const auto& c : waiting_)
     fds.push_back({c.s.fd(), static_cast<short>(c.needs == what::want_write ? POLLOUT : POLLIN), 0});
+  for (const auto& c : parting_)
+    fds.push_back({c.s.fd(), POLLIN, 0});
+  if (!parting_.empty()) until = std::min(until, parting_.front().by);
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
   ::poll(fds.data(), fds.size(), static_cast<int>(std::max<std::int64_t>(left, 0)));
   for (std::size_t i = 0; i < waiting_.size(); ++i)
     if (fds[i + 2].revents != 0) ready.push_back(&waiting_[i]);
+  see_off(fds, waiting_.size() + 2);
+}
+
+/// Closing with unread bytes would reset the connection, and the peer would never read the alert that says why.
+void listener::part_from(half_open& c) {
+  if (parting_.size() >= options_.half_open_max) parting_.pop_front();
+  ::shutdown(c.s.fd(), SHUT_WR);
+  c.by = clock::now() + limits::parting;
+  parting_.push_back(std::move(c));
+}
+
+void listener::see_off(const std::vector<pollfd>& fds, std::size_t first) {
+  char sink[4096];
+  for (std::size_t i = 0; i < parting_.size(); ++i) {
+    if (fds[first + i].revents == 0) continue;
+    const auto n = ::recv(parting_[i].s.fd(), sink, sizeof sink, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) parting_[i].s.close();
+  }
+  const auto now = clock::now();
+  std::erase_if(parting_, [now](const half_open& c) { return !c.s || c.by <= now; });
 }
 
 void listener::accept_some() {

@@ -1,5 +1,5 @@
-// secure_session: a connected stream between two nodes: mutual TLS over TCP, made with deadlines, owned by nobody's
-// loop. Owner:  one thread at a time. The descriptor is non-blocking, so a session may be handed to any event loop.
+// secure_session: a connected stream between two nodes: mutual TLS over TCP, made with deadlines, for any event loop.
+// Owner:  one thread at a time. The descriptor is non-blocking, so a session may be handed to any event loop.
 // Units:  deadlines are steady_clock instants; a frame is a 4-byte big-endian length and that many bytes.
 // Errors: a status whose sentence names the peer's address and what failed; SIGPIPE is never raised.
 // Source: OpenSSL 3; design section 9. Plain TCP exists for benchmarks: it is what a null session_tls means.
