@@ -5,8 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 #include <poll.h>
 #include <unistd.h>
@@ -36,13 +36,18 @@ mesh_config::mesh_config(basp_timing timing) {
 }
 
 const tls::pki& lab_pki() {
-  static const std::shared_ptr<const tls::pki> made = [] {
-    const auto dir = std::filesystem::temp_directory_path() / ("troupe-mesh-test-" + std::to_string(::getpid()));
-    auto p = tls::open_pki({.dir = dir.string(), .node_name = "m1"});
-    std::filesystem::remove_all(dir);
-    return p.value();
-  }();
-  return *made;
+  // A process that is started by a test shares the authority of the test.
+  static const char* given = std::getenv("TROUPE_MESH_PKI");
+  static const struct made_pki {
+    std::string dir =
+        given ? given
+              : (std::filesystem::temp_directory_path() / ("troupe-mesh-test-" + std::to_string(::getpid()))).string();
+    std::shared_ptr<const tls::pki> pki = tls::open_pki({.dir = dir, .node_name = "m1"}).value();
+    ~made_pki() {
+      if (!given) std::filesystem::remove_all(dir);
+    }
+  } made;
+  return *made.pki;
 }
 
 std::string lab_cluster() { return "c0ffee"; }
