@@ -136,6 +136,11 @@ result<void> sim_disk::install(const store::write_group& g) {
   return {};
 }
 
+result<void> sim_disk::room() const {
+  if (p_->mood.full) return errors::insufficient_storage("only 0 MiB left (simulated): writes are refused");
+  return {};
+}
+
 result<void> sim_disk::write(const store::write_group& g) {
   using crash = disk_mood::crash;
   auto& m = p_->mood;
@@ -143,7 +148,8 @@ result<void> sim_disk::write(const store::write_group& g) {
   ++p_->writes;
   const bool adds = std::any_of(g.append.begin(), g.append.end(),
                                 [](const store::log_entry& e) { return e.kind == store::entry_kind::change; });
-  if (m.full && adds) return errors::insufficient_storage("only 0 MiB left (simulated): writes are refused");
+  if (adds)
+    if (auto r = room(); !r) return r;
   if (random_.happens(m.fails)) return errors::internal("the store cannot write: input/output error (simulated)");
   const auto crashes = crashes_now() ? std::exchange(m.next, crash::none) : crash::none;
   if (crashes == crash::before_write) {

@@ -71,6 +71,7 @@ public:
   result<store::history_window> read_history(const store::state_machine& objects, std::size_t events_max,
                                              std::size_t bytes_max) override;
   result<void> write(const store::write_group& g) override;
+  result<void> room() const override;
   result<store::object_ptr> get_at(const store::key_ref& k, revision rev) override;
   result<void> scan_at(std::string_view table, std::string_view ns, std::string_view after_ns,
                        std::string_view after_name, revision rev,

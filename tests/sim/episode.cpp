@@ -63,6 +63,7 @@ public:
     } catch (const std::exception& e) {
       out.wrong.push_back({"the run itself", e.what()});
     }
+    if (o_.verbose) tell_operations();
     for (auto& v : judge_.finish())
       out.wrong.push_back(std::move(v));
     r_.sums.steps = w_.steps();
@@ -158,8 +159,26 @@ private:
       if (x.now == role_change::role::leader)
         std::printf("%10.3f  member %lu leads term %lu%s\n", seconds(x.when.at), x.member.v, x.term.v,
                     x.serving ? ", serving" : "");
+    for (const auto& x : r_.log.changes)
+      std::printf("%10.3f  entry %lu changes %s at revision %lu\n", seconds(x.when.at), x.index.v,
+                  r_.log.names[x.key].c_str(), x.rev);
     for (; told_ < r_.log.faults.size(); ++told_)
       std::printf("%10.3f  %s\n", seconds(r_.log.faults[told_].when.at), r_.log.faults[told_].what.c_str());
+  }
+  void tell_operations() {
+    static constexpr const char* fates[] = {"never answered", "done", "declined", "failed", "unknown"};
+    for (const auto& x : r_.log.operations) {
+      std::printf("client %lu at member %lu, unit %u: %.4f to %.4f %s %s", x.client, x.member.v, x.unit,
+                  seconds(x.invoked.at), seconds(x.completed.at), x.what == operation::kind::write ? "write" : "read",
+                  fates[static_cast<int>(x.result)]);
+      for (const auto& c : x.compares)
+        std::printf(" if %u=%lu", c.slot, c.value);
+      for (const auto& c : x.puts)
+        std::printf(" %u:=%lu", c.slot, c.value);
+      for (const auto& c : x.seen)
+        std::printf(" saw %u=%lu", c.slot, c.value);
+      std::printf(" at revision %lu\n", x.seen_rev);
+    }
   }
   static double seconds(instant t) { return std::chrono::duration<double>(t).count(); }
 

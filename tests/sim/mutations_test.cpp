@@ -5,6 +5,7 @@
 // simulation with its checkers (about a second per seed). Each bug runs in a process of its own, because it may well
 // crash or hang; that counts as found only when the table says "by dying".
 #include "store/mutations.hpp"
+#include "tests/sim/checkers/checkers.hpp"
 #include "tests/sim/episode.hpp"
 #include "tests/unit/raft/cluster_sim.hpp"
 
@@ -94,12 +95,16 @@ using maybe_catch = std::optional<catch_of>;
 maybe_catch core_stage(const planted& p, std::uint64_t from, unsigned seeds) {
   for (unsigned i = 0; i < seeds; ++i) {
     raft::test::sim_options o;
+    sim::history seen;
     o.seed = from + i;
+    o.record = &seen;
     if (p.core) p.core(o);
-    raft::test::cluster_sim sim(o);
-    sim.run(15s);
-    sim.settle(30s);
-    if (!sim.fault.empty()) return catch_of{i + 1, "core", sim.fault};
+    raft::test::cluster_sim group(o);
+    group.run(15s);
+    group.settle(30s);
+    const auto wrong = sim::judged(seen);
+    if (!wrong.empty()) return catch_of{i + 1, wrong[0].property, wrong[0].what};
+    if (!group.fault.empty()) return catch_of{i + 1, "the group's own checks", group.fault};
   }
   return std::nullopt;
 }

@@ -52,6 +52,7 @@ public:
   caf::actor_id running() const { return running_; }
   template <class F>
   auto inside(place p, F f) {
+    adopt(); // what was spawned before belongs elsewhere
     const auto before = std::exchange(current_, p);
     struct restore {
       world* w;
