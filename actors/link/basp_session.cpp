@@ -2,6 +2,7 @@
 
 #include "actors/link/mesh_messages.hpp"
 
+#include <caf/detail/get_process_id.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/io/network/default_multiplexer.hpp>
 #include <caf/io/network/stream_impl.hpp>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -152,6 +154,10 @@ void basp_link::close() {
 bool basp_link::closed() const {
   std::lock_guard lock(mutex_);
   return fd_ < 0;
+}
+
+bool node_name_is_drawn(const caf::actor_system& sys) {
+  return to_string(sys.node()).ends_with("#" + std::to_string(caf::detail::get_process_id()));
 }
 
 handed_over hand_over(caf::actor_system& sys, link::session s, std::function<void()> on_closed) {

@@ -29,6 +29,10 @@ struct basp_timing {
 /// the messages of the mesh.
 void configure_middleman(caf::actor_system_config& config, basp_timing timing = {});
 
+/// Whether this program was linked so that CAF names its node by our drawn number and not by the process id; without
+/// it two masters in two namespaces of one machine may pass for one node.
+bool node_name_is_drawn(const caf::actor_system& sys);
+
 /// A session after its hand-over.
 class basp_link {
 public:

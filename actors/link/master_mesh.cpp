@@ -100,6 +100,8 @@ private:
 };
 
 result<void> mesh_impl::open() {
+  if (!node_name_is_drawn(*options_.system))
+    return errors::internal("this program was linked without the node names of actors/link; masters would be confused");
   if (!options_.plain_tcp_for_benchmarks) {
     auto tls = link::make_session_tls(options_.ca_pem, options_.own);
     if (!tls) return tls.error();

@@ -4,10 +4,18 @@
 #include <caf/local_actor.hpp>
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <set>
 
 using namespace troupe;
 using namespace troupe::test;
+
+TEST_CASE("a node is named by a drawn number, not by its process id") {
+  lab_master one{1};
+  CHECK(node_name_is_drawn(*one.system));
+  CHECK_FALSE(to_string(one.system->node()).ends_with("#" + std::to_string(::getpid())));
+}
 
 TEST_CASE("two masters exchange parcels in both directions, in order") {
   lab_master one{1}, two{2};
