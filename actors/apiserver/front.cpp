@@ -153,7 +153,7 @@ void front::resource_call(const http::request_view& v, http::exchange& x) {
   if (!r.subresource.empty()) {
     if (is_connect(r)) r.what = verb::connect;
     if (r.what == verb::connect || (r.subresource == "log" && r.plural == "pods" && r.what == verb::get))
-      return stream_call(sys_, s_, v, x, r);
+      return open_stream_call(v, x, r);
   }
   switch (r.what) {
   case verb::get:
@@ -207,6 +207,22 @@ void front::watch_call(const http::request_view& v, http::exchange& x, const req
                      go([this, s, req, fresh, socket](http::exchange& later) {
                        if (fresh.code == 0) return begin_watch(later, *req, socket);
                        count(*s, req->what, fresh.code);
+                       send_status(later, fresh);
+                     });
+                   });
+}
+
+/// A pod that was just bound elsewhere must be found: streams look at the newest state.
+void front::open_stream_call(const http::request_view& v, http::exchange& x, const request& r) {
+  stream_ask ask{std::string(v.method), std::string(v.header("upgrade")),
+                 std::string(v.header("sec-websocket-protocol")), v.upgrade_websocket};
+  if (s_->alone()) return stream_call(sys_, s_, ask, x, r);
+  auto go = x.defer_any();
+  auto req = std::make_shared<const request>(r);
+  wait_until_fresh(s_, {freshness::kind::newest, 0},
+                   [this, go = std::move(go), req, ask = std::move(ask)](const status& fresh) {
+                     go([this, req, ask, fresh](http::exchange& later) {
+                       if (fresh.code == 0) return stream_call(sys_, s_, ask, later, *req);
                        send_status(later, fresh);
                      });
                    });

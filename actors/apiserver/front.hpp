@@ -23,6 +23,7 @@ private:
   void read_later(http::exchange& x, const request& r);
   void write_call(const http::request_view& v, http::exchange& x, const request& r);
   void watch_call(const http::request_view& v, http::exchange& x, const request& r);
+  void open_stream_call(const http::request_view& v, http::exchange& x, const request& r);
   void begin_watch(http::exchange& x, const request& r, bool socket);
 
   caf::actor_system& sys_;
@@ -42,8 +43,13 @@ void other_path(const services_ptr& s, const http::request_view& v, http::exchan
 /// `raft`: the Raft actor's status, or null.
 std::string metrics_text(services& s, const json::value& raft);
 
+/// What of an HTTP request decides how a stream is opened.
+struct stream_ask {
+  std::string method, upgrade, protocols; // headers Upgrade and Sec-WebSocket-Protocol
+  bool websocket = false;
+};
+
 /// exec, attach, port-forward and log: `r` is authorized here.
-void stream_call(caf::actor_system& sys, services_ptr s, const http::request_view& v, http::exchange& x,
-                 const request& r);
+void stream_call(caf::actor_system& sys, services_ptr s, const stream_ask& v, http::exchange& x, const request& r);
 
 } // namespace troupe::apiserver

@@ -75,7 +75,7 @@ result<open_stream> read_log_options(const request& r) {
   return o;
 }
 
-result<open_stream> read_stream_options(const request& r, const http::request_view& v) {
+result<open_stream> read_stream_options(const request& r, const stream_ask& v) {
   open_stream o;
   if (r.subresource == "portforward") {
     o.what = open_stream::kind::port_forward;
@@ -110,26 +110,26 @@ bool offers(std::string_view list, std::string_view wanted) {
 }
 
 /// kubectl falls back to this when its WebSocket was refused, and shows the user this answer only.
-bool asks_spdy(const http::request_view& v) {
-  const auto wanted = v.header("upgrade");
+bool asks_spdy(const stream_ask& v) {
+  const auto& wanted = v.upgrade;
   return wanted.size() >= 4 && (wanted[0] | 32) == 's' && (wanted[1] | 32) == 'p' && (wanted[2] | 32) == 'd' &&
          (wanted[3] | 32) == 'y';
 }
 
 /// Which protocol the upgrade speaks, or what to tell a client that offers none of ours.
-result<std::string> choose_protocol(const http::request_view& v, const request& r) {
-  if (!v.upgrade_websocket && r.subresource == "portforward")
+result<std::string> choose_protocol(const stream_ask& v, const request& r) {
+  if (!v.websocket && r.subresource == "portforward")
     return errors::bad_request(
         "kubectl port-forward needs SPDY, which this server does not speak yet; it forwards over "
         "WebSocket with v4.channel.k8s.io and the ports in the query. A Service of type NodePort, "
         "or kubectl exec, reaches the pod meanwhile");
-  if (!v.upgrade_websocket) {
+  if (!v.websocket) {
     auto s = errors::bad_request(
         "this server speaks WebSocket (v5.channel.k8s.io, v4.channel.k8s.io) for " + r.subresource +
         ", not SPDY: use kubectl 1.30 or newer, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true with kubectl 1.29");
     return s;
   }
-  const auto offered = v.header("sec-websocket-protocol");
+  const std::string_view offered = v.protocols;
   if (r.subresource == "portforward" && offers(offered, "SPDY/3.1+portforward.k8s.io"))
     return std::string("SPDY/3.1+portforward.k8s.io");
   if (offers(offered, v5) && r.subresource != "portforward") return std::string(v5);
@@ -172,8 +172,7 @@ void send_log(http::exchange& x, const stream_opened_ptr& got) {
 
 } // namespace
 
-void stream_call(caf::actor_system& sys, services_ptr s, const http::request_view& v, http::exchange& x,
-                 const request& r) {
+void stream_call(caf::actor_system& sys, services_ptr s, const stream_ask& v, http::exchange& x, const request& r) {
   const auto state = s->view();
   if (auto ok = authorize(*s, r, rbac_verb(r, v.method), *state); !ok) return send_status(x, ok.error());
   const bool log = r.subresource == "log";
