@@ -88,7 +88,7 @@ public:
     for (auto& d : all)
       d->stop();
     all.clear();
-    loop_->stop();
+    loop_->stop(); // with their links the streams end that these serve
     place_->set(kubelet_actor{});
     if (me) caf::anon_send_exit(me, caf::exit_reason::user_shutdown);
   }

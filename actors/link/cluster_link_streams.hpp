@@ -31,6 +31,7 @@ class served_streams : public std::enable_shared_from_this<served_streams> {
 public:
   served_streams(caf::actor_system& sys, std::shared_ptr<kubelet_place> place)
       : system_(sys), place_(std::move(place)) {}
+  ~served_streams() { lost(); }
   void use(frame_link_ptr link);
 
   void on(const stream_open& m);
