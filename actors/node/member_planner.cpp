@@ -53,13 +53,16 @@ std::optional<status> check_new(const master_row& m, const store::view& state) {
   return std::nullopt;
 }
 
-order_start begin_add(const member_order& o, const std::string& by, const store::view& state) {
+order_start begin_add(const member_order& o, const std::string& by, const store::view& state, const group_report& g) {
   order_start out;
   if (const auto same = find_master(state, o.row.name); same && same->by == by) return out; // begun by another leader
   if ((out.refused = check_new(o.row, state))) return out;
   out.change.emplace();
   auto row = o.row;
-  row.id = take_member_id(*out.change, state);
+  store::member_id highest;
+  for (const auto& m : g.members)
+    highest = std::max(highest, m.id);
+  row.id = take_member_id(*out.change, state, highest);
   row.want = o.learner ? member_wish::learner : member_wish::voter;
   row.joining = true;
   row.by = by;
@@ -203,6 +206,7 @@ json::object list_entry(const master_row* row, const group_report::member* m, co
     o["lag"] = g.last > *m->match ? g.last - *m->match : 0;
   }
   if (m && m->contact_ms) o["lastContactMs"] = *m->contact_ms;
+  o["joining"] = row && row->joining; // what a master that waits for its id looks for
   o["health"] = health_of(row, m, g);
   return o;
 }
@@ -263,7 +267,7 @@ group_report read_report(const json::value& doc) {
 
 order_start begin_order(const member_order& o, const std::string& by, const store::view& state, const group_report& g) {
   switch (o.what) {
-  case member_order::op::add: return begin_add(o, by, state);
+  case member_order::op::add: return begin_add(o, by, state, g);
   case member_order::op::remove: return begin_remove(o, state, g);
   case member_order::op::promote: return begin_promote(o, state, g);
   case member_order::op::transfer: return begin_transfer(o, state, g);

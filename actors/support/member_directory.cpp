@@ -107,8 +107,8 @@ void erase_master(store::txn& change, const store::view& state, std::string_view
   change.erases.push_back({key_of(name)});
 }
 
-store::member_id take_member_id(store::txn& change, const store::view& state) {
-  const auto next = highest_id(state) + 1;
+store::member_id take_member_id(store::txn& change, const store::view& state, store::member_id above) {
+  const auto next = std::max(highest_id(state), above.v) + 1;
   write_highest(change, state, next);
   return store::member_id{next};
 }

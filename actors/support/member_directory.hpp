@@ -49,8 +49,9 @@ std::optional<master_row> read_master(const json::value& doc);
 void put_master(store::txn& change, const store::view& state, const master_row& m);
 /// Erases the row if it is as `state` shows it.
 void erase_master(store::txn& change, const store::view& state, std::string_view name);
-/// Ids are never given twice, not even after a removal: the record of the highest one is compared and raised.
-store::member_id take_member_id(store::txn& change, const store::view& state);
+/// Ids are never given twice, not even after a removal: the record of the highest one is compared and raised. `above`:
+/// the highest of the group's configuration, which may hold members without a row.
+store::member_id take_member_id(store::txn& change, const store::view& state, store::member_id above);
 /// Likewise, for ids that were given by a config.
 void note_member_ids(store::txn& change, const store::view& state, const std::vector<master_row>& rows);
 

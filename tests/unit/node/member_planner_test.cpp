@@ -130,6 +130,13 @@ TEST_CASE("an id is never given twice, not even after a removal") {
   CHECK(find_master(*t.view(), "m4")->id.v == 5);
 }
 
+TEST_CASE("members without a row keep their ids to themselves") {
+  town t(1);
+  t.join(7, true);
+  REQUIRE(t.order(op::add, "m8"));
+  CHECK(find_master(*t.view(), "m8")->id.v == 8);
+}
+
 TEST_CASE("an order that another leader began goes on; the same order by somebody else is refused") {
   town t(3);
   REQUIRE(t.order(op::add, "m4", "o1"));
