@@ -33,6 +33,10 @@ std::unique_ptr<checker> fencing();
 /// After healing one leader remains and all members agree, within bounded time.
 std::unique_ptr<checker> convergence();
 
+/// Nothing is applied before a majority stored it by the rule for entries of former terms (thesis 3.6.2). Only for runs
+/// without membership changes and failing writes, and so not one of all_checkers.
+std::unique_ptr<checker> commit_rule(std::size_t voters, instant write_max);
+
 std::vector<std::unique_ptr<checker>> all_checkers();
 
 class judge {

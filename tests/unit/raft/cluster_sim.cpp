@@ -64,7 +64,7 @@ void cluster_sim::start(member& m) {
   o.self = m.id;
   o.seed = opt_.seed * 1000 + m.id.v * 17 + m.life;
   o.append_bytes_max = 200; // shrunken, so that batches, windows and snapshots are all exercised
-  o.append_entries_max = 4;
+  o.append_entries_max = opt_.append_entries_max;
   o.inflight_max = 3;
   o.persist_entries_max = 5;
   o.lease_reads = opt_.leases;
@@ -75,6 +75,7 @@ void cluster_sim::start(member& m) {
   m.slow_write_failed = false;
   m.core =
       std::make_unique<raft_core>(o, core_state{m.disk.hard, m.disk.base, m.disk.log, m.disk.applied, m.disk.config});
+  record_adopted(m, false, {m.disk.applied, m.core->log().term_at(m.disk.applied).value_or(log_term{})}, m.state);
   step(m, begin{});
 }
 
@@ -90,14 +91,16 @@ void cluster_sim::crash(member& m) {
   m.writing.reset();
   m.reads.clear();
   m.disk.chunks.clear();
-  at(some(800ms), [this, &m] {
+  at(some(opt_.down_max), [this, &m] {
     if (!m.core) start(m);
   });
 }
 
 void cluster_sim::step(member& m, const event& e) {
   const auto before = m.core->role_now();
+  const auto term = m.core->term();
   auto out = m.core->step(e, now_);
+  if (m.core->role_now() != before || m.core->term() != term) record_role(m);
   perform(m, std::move(out));
   check(m, before);
 }
@@ -168,6 +171,7 @@ void cluster_sim::finish_write(member& m) {
       m.state = d.state;
     }
     ++snapshots;
+    record_adopted(m, true, d.base, d.state);
     auto it = state_at_.find(d.applied.v);
     if (it == state_at_.end() || it->second != d.state) wrong("a snapshot of another state was installed");
   }
@@ -179,6 +183,23 @@ void cluster_sim::finish_write(member& m) {
     if (last.next() != first) wrong("a hole in the durable log of member " + std::to_string(m.id.v));
     d.log.insert(d.log.end(), w.append.begin(), w.append.end());
   }
+  for (const auto& e : w.append)
+    if (opt_.record)
+      opt_.record->stored.push_back({stamp(), m.id, static_cast<std::uint32_t>(m.life + 1), e.index, e.term, e.kind,
+                                     e.payload ? sim::hash_of(*e.payload) : 0});
+}
+
+void cluster_sim::record_adopted(const member& m, bool snapshot, log_position at, std::uint64_t state) {
+  if (opt_.record)
+    opt_.record->adopted.push_back(
+        {stamp(), m.id, static_cast<std::uint32_t>(m.life + 1), snapshot, at.index, at.term, at.index.v, state, false});
+}
+
+void cluster_sim::record_role(const member& m) {
+  if (!opt_.record) return;
+  const auto now = static_cast<sim::role_change::role>(m.core->role_now()); // the same four in the same order
+  opt_.record->roles.push_back(
+      {stamp(), m.id, static_cast<std::uint32_t>(m.life + 1), now, m.core->term(), m.core->leader(), false});
 }
 
 void cluster_sim::apply(member& m, const log_entry& e) {
@@ -194,6 +215,9 @@ void cluster_sim::apply(member& m, const log_entry& e) {
     wrong("two different entries were committed at " + std::to_string(e.index.v));
   m.applied = e.index;
   m.state = mix(m.state, e);
+  if (opt_.record)
+    opt_.record->applied.push_back({stamp(), m.id, static_cast<std::uint32_t>(m.life + 1), e.index, e.term, e.kind,
+                                    sim::hash_of(payload), e.index.v, m.state, 0});
   auto [s, first] = state_at_.try_emplace(e.index.v, m.state);
   if (!first && s->second != m.state) wrong("states differ at " + std::to_string(e.index.v));
   if (m.core->role_now() == role::leader) { // its proposer hears of it now
@@ -237,6 +261,10 @@ void cluster_sim::check(member& m, role before) {
   const auto term = m.core->term().v;
   if (before != role::leader) {
     ++elections;
+    if (opt_.leaders_die > 0 && !calm_ && chance(opt_.leaders_die))
+      at(some(opt_.reign_max), [this, &m, life = m.life] {
+        if (m.core && m.life == life && !calm_) crash(m);
+      });
     auto [it, fresh] = leader_of_.try_emplace(term, m.id);
     if (!fresh) wrong("term " + std::to_string(term) + " has two leaders or one twice");
     // Leader completeness.
@@ -273,6 +301,11 @@ void cluster_sim::propose_somewhere() {
 /// One random deed every few milliseconds.
 void cluster_sim::inject() {
   if (!calm_) at(some(15ms), [this] { inject(); });
+  if (opt_.more_crashes > 0 && chance(opt_.more_crashes)) {
+    auto& m = members_[member_id{1 + pick(opt_.members)}];
+    if (m.core) crash(m);
+    return;
+  }
   const auto deed = pick(1000);
   auto& m = members_[member_id{1 + pick(opt_.members)}];
   if (deed < 600) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "actors/raft/raft_core.hpp"
+#include "tests/sim/history.hpp"
 
 #include <functional>
 #include <map>
@@ -24,7 +25,13 @@ struct sim_options {
   duration delay_max = std::chrono::milliseconds(40);
   duration sync_max = std::chrono::milliseconds(10);
   bool crashes = true, partitions = true, changes = true, transfers = true, write_failures = true, compaction = true;
-  bool leases = false; // clocks are perfect here, so leases must be safe
+  bool leases = false;     // clocks are perfect here, so leases must be safe
+  double more_crashes = 0; // share of deeds that are one more crash
+  double leaders_die = 0;  // share of elections whose winner crashes within reign_max
+  duration reign_max = std::chrono::milliseconds(400);
+  duration down_max = std::chrono::milliseconds(800);
+  std::size_t append_entries_max = 4;
+  sim::history* record = nullptr; // what is stored, applied and led, for the simulation's checkers
 };
 
 /// The durable side of one member: what survives a crash.
@@ -87,6 +94,9 @@ private:
   void send(const message& m);
   void serve_chunk(member& m, const want_chunk& w);
   void check(member& m, role before);
+  sim::stamp stamp() { return {now_, ++records_}; }
+  void record_adopted(const member& m, bool snapshot, log_position at, std::uint64_t state);
+  void record_role(const member& m);
   void inject();
   void propose_somewhere();
   void wrong(std::string what);
@@ -95,7 +105,7 @@ private:
   sim_options opt_;
   std::mt19937_64 rng_;
   instant now_{0};
-  std::uint64_t order_ = 0;
+  std::uint64_t order_ = 0, records_ = 0;
   std::priority_queue<happening> todo_;
   std::map<member_id, member> members_;
   std::map<member_id, unsigned> side_; // of the partition

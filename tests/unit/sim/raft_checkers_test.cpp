@@ -88,6 +88,37 @@ TEST_CASE("a committed entry is in the log of every later leader") {
   CHECK(mentions(verdict(leader_completeness(), own.h), "which it had applied"));
 }
 
+TEST_CASE("an entry of a former term does not count when a majority stores it late") {
+  const auto rule = [](const history_builder& b) { return verdict(commit_rule(3, std::chrono::milliseconds(2)), b.h); };
+  history_builder b; // 2@2 is stored by 1 in term 2; 1 leads again in term 4 and gives it to 3
+  b.follow(1, 2);
+  b.store(1, 2, 2);
+  b.lead(1, 4);
+  b.follow(3, 4);
+  b.follow(2, 4);
+  for (int i = 0; i < 5; ++i)
+    b.now();
+  b.store(3, 2, 2);
+  auto own = b;
+  own.store(1, 3, 4);
+  own.store(3, 3, 4);
+  own.apply(1, 2, 2);
+  own.apply(1, 3, 4);
+  CHECK(rule(own) == "");
+  b.apply(1, 2, 2);
+  CHECK(mentions(rule(b), "applied entry 2@2"));
+  history_builder slow; // stored a moment after the member moved on: it was acknowledged in its term
+  slow.store(1, 1, 1);
+  slow.follow(2, 2);
+  slow.store(2, 1, 1);
+  slow.apply(1, 1, 1);
+  CHECK(rule(slow) == "");
+  history_builder alone;
+  alone.store(1, 1, 1);
+  alone.apply(1, 1, 1);
+  CHECK(rule(alone) != "");
+}
+
 TEST_CASE("all members apply the same, once, in order, to the same state") {
   history_builder b;
   for (std::uint64_t m = 1; m <= 2; ++m) {
