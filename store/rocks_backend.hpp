@@ -1,8 +1,10 @@
-// rocks_backend: log, objects with their versions, history and meta of one member in one RocksDB directory.
+// rocks_backend: log, objects with their versions, history and meta of one member in RocksDB; see rocks_impl.hpp for what
+//                lies in the directory.
 // Owner:  write() from one thread at a time (the log writer); reads and compaction from any other thread.
 // Units:  one write() is one synced WriteBatch: all of it is there after a crash, or nothing.
-// Errors: 507 when the disk is full, 500 with key and place for corrupt records, 409 for a directory that is in use
-//         or belongs to something else. A write that failed left nothing behind that was acknowledged.
+// Errors: 507 when the disk is full, 500 with key and place for corrupt records (where peers can repair: the member
+//         begins empty and recover() reports the damage), 409 for a directory that is in use or belongs to something
+//         else. A write that failed left nothing behind that was acknowledged.
 // Source: RocksDB 7.8; etcd mvcc for versions; ours: the history family drives both compaction and watch refill.
 //
 // Worked example of compaction. Key k is written at 3, 5 and deleted at 9; the history holds (5: k, before 3) and
