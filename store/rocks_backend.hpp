@@ -1,4 +1,5 @@
-// rocks_backend: log, objects with their versions, history and meta of one member in RocksDB; see rocks_impl.hpp for what
+// rocks_backend: log, objects with their versions, history and meta of one member in RocksDB; see rocks_impl.hpp for
+// what
 //                lies in the directory.
 // Owner:  write() from one thread at a time (the log writer); reads and compaction from any other thread.
 // Units:  one write() is one synced WriteBatch: all of it is there after a crash, or nothing.

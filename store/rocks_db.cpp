@@ -60,7 +60,9 @@ rocksdb::DBOptions db_options(bool fresh) {
   o.keep_log_file_num = 2;
   o.max_log_file_size = 1 << 20;
   o.info_log_level = rocksdb::WARN_LEVEL;
+  // A sync of the write-ahead log must not find a whole table file of dirty pages queued before it.
   o.bytes_per_sync = 1 << 20;
+  o.strict_bytes_per_sync = true;
   return o;
 }
 
