@@ -261,8 +261,8 @@ bool snapshot_reader::impl::fine(const object& o, std::string_view in_table) con
   if (o.name.empty() || o.ns.find('\0') != std::string::npos || o.name.find('\0') != std::string::npos) return false;
   if (o.created == 0 || o.created > o.mod || o.mod > head->mark.rev) return false;
   if (o.rv_offset != std::string::npos && o.rv_offset >= o.bytes.size()) return false;
-  return std::tie(table, ns, name) <
-         std::tuple<std::string_view, std::string_view, std::string_view>(in_table, o.ns, o.name);
+  using key = std::tuple<std::string_view, std::string_view, std::string_view>;
+  return key(table, ns, name) < key(in_table, o.ns, o.name);
 }
 
 result<void> snapshot_reader::impl::records_block(std::string_view payload) {
