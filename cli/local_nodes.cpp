@@ -1,6 +1,8 @@
 #include "cli/local_nodes.hpp"
 
 #include "actors/node/dir_lock.hpp"
+#include "api/json.hpp"
+#include "cli/client/https_client.hpp"
 #include "cli/process.hpp"
 #include "net/host/node_network.hpp"
 #include "net/pod/network.hpp"
@@ -70,6 +72,20 @@ timespec until(clock::time_point due) {
   const auto left = std::clamp(std::chrono::duration_cast<std::chrono::nanoseconds>(due - clock::now()),
                                std::chrono::nanoseconds{1ms}, std::chrono::nanoseconds{1h});
   return {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+}
+
+/// Who leads, as any master says; empty when none answers.
+std::string leader_of(const std::string& data_dir) {
+  auto config = load_kubeconfig(data_dir + "/admin.kubeconfig");
+  if (!config) return {};
+  https_client client{std::move(*config)};
+  http_call call;
+  call.target = "/troupe/v1/members";
+  const auto answer = client.call(call);
+  if (!answer || answer->code != 200) return {};
+  boost::system::error_code bad;
+  const auto doc = json::parse(answer->body, bad);
+  return bad ? std::string{} : std::string{jq::str(doc, {"leader"})};
 }
 
 bool is_master(const std::string& node_dir) { return std::filesystem::exists(node_dir + "/store"); }
@@ -167,6 +183,10 @@ result<void> stop_nodes(const std::string& data_dir, const std::vector<std::stri
     else
       groups.front().emplace_back(name, *pid);
   }
+  // The leader last: it would hand over to a master that is about to stop.
+  if (groups.size() > 2)
+    std::stable_partition(groups.begin() + 1, groups.end(),
+                          [leader = leader_of(data_dir)](const auto& g) { return g.front().first != leader; });
   for (const auto& group : groups) {
     std::vector<int> pids;
     for (const auto& [name, pid] : group)

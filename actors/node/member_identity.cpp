@@ -2,9 +2,11 @@
 
 #include "api/json.hpp"
 #include "net/tls/pki.hpp"
+#include "store/rocks_backend.hpp"
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 namespace troupe::node {
@@ -16,6 +18,22 @@ namespace {
 constexpr int format_version = 1;
 
 std::string file_of(const std::string& node_dir) { return node_dir + "/member.json"; }
+
+member_decision decided(member_decision::how what, std::uint64_t member) {
+  member_decision d;
+  d.what = what;
+  d.member = member;
+  return d;
+}
+
+std::string draw_token() {
+  static constexpr char hex[] = "0123456789abcdef";
+  std::random_device rd;
+  std::string out;
+  for (int i = 0; i < 16; ++i)
+    out += hex[rd() % 16];
+  return out;
+}
 
 status lost_data(const std::string& node_name, std::uint64_t member, const std::string& node_dir) {
   return errors::bad_request(
@@ -40,8 +58,8 @@ result<member_decision> decide_member(const cluster_identity& cluster, const std
                                  "master anew (`troupe master add " +
                                  node_name + "`)");
     if (founder != cluster.founders.end() && !cluster.begun.contains(node_name))
-      return member_decision{how::founds, founder->second};
-    return member_decision{how::waits, 0};
+      return decided(how::founds, founder->second);
+    return decided(how::waits, 0);
   }
   if (record->cluster != cluster.id)
     return errors::bad_request(file_of(node_dir) + " belongs to cluster " + record->cluster +
@@ -51,11 +69,11 @@ result<member_decision> decide_member(const cluster_identity& cluster, const std
     return errors::bad_request(file_of(node_dir) + " is that of node " + record->node + ", but this node is " +
                                node_name + "; two members must never share one directory or a copy of it");
   const bool as_founder = founder != cluster.founders.end() && founder->second == record->member;
-  if (store_exists) return member_decision{how::returns, record->member};
+  if (store_exists) return decided(how::returns, record->member);
   // The file is written before the store: a process that died in between has lost nothing.
   if (record->begun || (as_founder && cluster.begun.contains(node_name)))
     return lost_data(node_name, record->member, node_dir);
-  return member_decision{as_founder ? how::founds : how::joins, record->member};
+  return decided(as_founder ? how::founds : how::joins, record->member);
 }
 
 result<std::optional<member_record>> read_member(const std::string& node_dir) {
@@ -71,6 +89,7 @@ result<std::optional<member_record>> read_member(const std::string& node_dir) {
   r.cluster = jq::str(doc, {"cluster"});
   r.node = jq::str(doc, {"node"});
   r.member = static_cast<std::uint64_t>(jq::num(doc, {"member"}));
+  r.store = jq::str(doc, {"store"});
   r.begun = jq::flag(doc, {"begun"});
   if (bad || r.cluster.empty() || r.node.empty() || r.member == 0)
     return errors::bad_request(file + " is damaged; restore it from a backup");
@@ -86,12 +105,26 @@ result<void> write_member(const std::string& node_dir, const member_record& r) {
 }
 
 result<member_decision> open_member(const cluster_identity& cluster, const std::string& data_dir,
-                                    const std::string& node_name) {
+                                    const std::string& node_name, std::uint64_t given) {
   const auto node_dir = data_dir + "/" + node_name;
   auto record = read_member(node_dir);
   if (!record) return record.error();
   std::error_code ec;
-  return decide_member(cluster, node_name, *record, fs::exists(node_dir + "/store/CURRENT", ec), node_dir);
+  auto d = decide_member(cluster, node_name, *record, store::holds_store(node_dir + "/store"), node_dir);
+  if (!d) return d;
+  if (d->what == member_decision::how::waits && given != 0) {
+    d->what = member_decision::how::joins;
+    d->member = given;
+  }
+  if (d->what == member_decision::how::waits) return d;
+  const auto founder = cluster.founders.find(node_name);
+  d->founder = founder != cluster.founders.end() && founder->second == d->member;
+  if (!*record) {
+    *record = member_record{cluster.id, node_name, d->member, draw_token(), false};
+    if (auto w = write_member(node_dir, **record); !w) return w.error();
+  }
+  d->store = (*record)->store;
+  return d;
 }
 
 } // namespace troupe::node

@@ -1,5 +1,6 @@
-// member_identity: which member of the Raft group a master is, and whether what lies in its directory may be that
-// member. Owner:  made before the actors of a master in a cluster of several nodes; the decision is pure. Units:  -
+// member_identity: which member of the Raft group a master is, and whether its directory may be that member.
+// Owner:  made before the actors of a master in a cluster of several nodes; the decision is pure.
+// Units:  -
 // Errors: a directory of another cluster, node or life is refused with one sentence that names both sides.
 // Source: ours; issue "A Raft group of actors", bad input and bad luck.
 //
@@ -21,6 +22,7 @@ namespace troupe::node {
 struct member_record {
   std::string cluster, node;
   std::uint64_t member = 0;
+  std::string store;  // drawn once: tells two directories of one member apart
   bool begun = false; // its store was made
 };
 
@@ -32,6 +34,8 @@ struct member_decision {
     waits,   // has no id yet
   } what = how::waits;
   std::uint64_t member = 0; // not of `waits`
+  bool founder = false;
+  std::string store; // see member_record
 };
 
 /// Pure: what the record and the store mean. `node_dir` is for the sentences.
@@ -41,7 +45,9 @@ result<member_decision> decide_member(const cluster_identity&, const std::string
 
 result<std::optional<member_record>> read_member(const std::string& node_dir);
 result<void> write_member(const std::string& node_dir, const member_record&);
-/// Reads the directory and decides.
-result<member_decision> open_member(const cluster_identity&, const std::string& data_dir, const std::string& node_name);
+/// Reads the directory, decides, and writes the record of a member that begins. `given`: the id the group has for a
+/// master that waited; 0: none yet.
+result<member_decision> open_member(const cluster_identity&, const std::string& data_dir, const std::string& node_name,
+                                    std::uint64_t given = 0);
 
 } // namespace troupe::node

@@ -1,8 +1,11 @@
 // Removes what a data dir's nodes left on the host, and the data itself: `troupe down --purge`.
 #include "actors/node/cluster_identity.hpp"
 #include "actors/node/node.hpp"
+#include "actors/node/pod_range.hpp"
 #include "actors/proxy/proxy_actor.hpp"
+#include "net/host/node_network.hpp"
 #include "net/pod/network.hpp"
+#include "net/pod/peer_routes.hpp"
 #include "runtime/engine.hpp"
 
 #include <algorithm>
@@ -64,13 +67,24 @@ result<void> purge_host(const cluster_identity& cluster, const std::string& data
   const auto layout = layout_of(data_dir, name, cluster);
   if (auto r = runtime::purge({layout.containers_dir, layout.run_dir, layout.cgroup}); !r) return r;
   if (auto r = unmount_below(fs::canonical(layout.node_dir).string()); !r) return r;
+  // A node in a namespace has its wires and rules there; they end with it.
+  if (cluster.addresses.contains(name)) return {};
   net::pod_network_config wires;
   wires.bridge = layout.bridge;
-  wires.pod_cidr = wires.cluster_cidr = cluster.pod_cidr;
+  wires.cluster_cidr = cluster.pod_cidr;
+  wires.pod_cidr = cluster.several() ? remembered_pod_range(layout.node_dir) : cluster.pod_cidr;
+  if (wires.pod_cidr.empty()) return {}; // a master, or a worker that never got as far
   wires.service_cidr = cluster.service_cidr;
   wires.state_file = layout.node_dir + "/addresses.json";
   wires.chain_prefix = "TROUPE-" + cluster.id;
-  return net::make_bridge_network(wires)->down();
+  if (auto r = net::make_bridge_network(wires)->down(); !r) return r;
+  return cluster.several() ? net::keep_peer_routes({}, cluster.pod_cidr) : result<void>{};
+}
+
+/// The node's namespaces are entered by nobody any more: what is in them goes with them.
+result<void> purge_network(const cluster_identity& cluster) {
+  if (cluster.node_cidr.empty()) return {};
+  return net::remove_node_network({cluster.id, cluster.node_cidr});
 }
 
 } // namespace
@@ -84,13 +98,14 @@ result<void> purge_data_dir(const std::string& data_dir) {
     for (const auto& name : names)
       if (auto r = purge_host(*cluster, data_dir, name); !r) return r;
     if (auto r = remove_proxy_rules(cluster->id); !r) return r;
+    if (auto r = purge_network(*cluster); !r) return r;
     if (auto r = remove_tree(fs::path{"/run/troupe"} / cluster->id); !r) return r;
     std::error_code ignored; // other clusters may still use it
     fs::remove("/run/troupe", ignored);
   }
   for (const auto& name : names)
     if (auto r = remove_tree(fs::path{data_dir} / name); !r) return r;
-  for (const char* own : {"pki", "cluster.json", "admin.kubeconfig"})
+  for (const char* own : {"pki", "cluster.json", "admin.kubeconfig", "supervisor.lock"})
     if (auto r = remove_tree(fs::path{data_dir} / own); !r) return r;
   std::error_code ignored; // not empty: the user keeps something of his own there
   fs::remove(data_dir, ignored);

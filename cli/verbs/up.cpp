@@ -2,6 +2,7 @@
 #include "actors/node/cluster_identity.hpp"
 #include "actors/node/node.hpp"
 #include "actors/support/component.hpp"
+#include "cli/join.hpp"
 #include "cli/local_nodes.hpp"
 #include "cli/process.hpp"
 #include "cli/verbs.hpp"
@@ -147,6 +148,25 @@ void set_levels(const node::log_config& logging) {
   }
 }
 
+sigset_t stop_signals() {
+  sigset_t out;
+  sigemptyset(&out);
+  sigaddset(&out, SIGTERM);
+  sigaddset(&out, SIGINT);
+  return out;
+}
+
+/// True when a stop signal came, or comes within `patience`. It stays pending, for whoever looks next.
+bool told_to_stop(std::chrono::milliseconds patience) {
+  const auto signals = stop_signals();
+  const timespec t{static_cast<time_t>(patience.count() / 1000),
+                   static_cast<long>(patience.count() % 1000) * 1'000'000};
+  const int got = ::sigtimedwait(&signals, nullptr, &t);
+  if (got <= 0) return false;
+  ::kill(::getpid(), got);
+  return true;
+}
+
 int run(const up_options& o, const node::cluster_config& c, const node::node_config& self) {
   const auto node_dir = o.data_dir + "/" + self.name;
   running_pid(node_dir); // waits for the end of a holder that is dying, so that the lock is free
@@ -155,24 +175,29 @@ int run(const up_options& o, const node::cluster_config& c, const node::node_con
   if (!*lock) return already(self.name, node_dir, o.data_dir);
 
   // Every thread inherits the mask; the main thread alone takes the signals.
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  const auto signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   set_levels(c.logging);
 
-  auto node = node::start_node({c, self, o.data_dir});
+  node::node_options options{c, self, o.data_dir, {}, {}, [] { return told_to_stop({}); }};
+  const auto cluster = node::read_identity(o.data_dir);
+  if (cluster && cluster->several() && self.master) {
+    auto found = find_membership(options, *cluster, [](std::chrono::milliseconds m) { return !told_to_stop(m); });
+    if (!found) return complain(found.error().message);
+    if (!*found) return 0;
+  }
+  auto node = node::start_node(options);
+  if (!node && told_to_stop({})) return 0;
   if (!node) return complain(node.error().message);
   report_ready();
   component_log("node")->info("ready name={} api_port={} kubeconfig={}", self.name, (*node)->api_port(),
                               (*node)->kubeconfig_path());
   int signal = 0;
-  sigwait(&stop_signals, &signal);
+  sigwait(&signals, &signal);
   component_log("node")->info("stopping signal={}", signal);
   // A second signal ends the process at once.
-  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   (*node)->stop();
   return 0;
 }

@@ -57,6 +57,14 @@ struct veth_spec {
   int mtu = 1500, master = 0, netns_fd = -1;
 };
 
+/// A route to a network behind a neighbour, marked as ours.
+struct peer_route {
+  std::uint32_t destination = 0;
+  int prefix = 0;
+  std::uint32_t gateway = 0;
+  friend auto operator<=>(const peer_route&, const peer_route&) = default;
+};
+
 /// Links, addresses and routes of one namespace. Addresses are host byte order.
 class route_link {
 public:
@@ -76,6 +84,12 @@ public:
   /// gateway 0: directly on the link; source 0: the kernel's choice.
   result<void> add_route(std::uint32_t destination, int prefix, std::uint32_t gateway, int index,
                          std::uint32_t source = 0);
+  /// Of the main table, those that set_peer_route made (by whatever process).
+  result<std::vector<peer_route>> peer_routes();
+  /// Replaces another route of ours to the same network.
+  result<void> set_peer_route(const peer_route&);
+  /// Absence is success.
+  result<void> remove_peer_route(const peer_route&);
   /// Absence is success.
   result<void> remove_link(int index);
 

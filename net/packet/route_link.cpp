@@ -69,6 +69,35 @@ link_info read_link(const nlmsghdr* h) {
   return out;
 }
 
+/// How routes of ours are told from those of routing daemons and of people; a number that no known program uses.
+constexpr unsigned char route_protocol = 0xa7;
+
+peer_route read_route(const nlmsghdr* h, const rtmsg& body) {
+  peer_route out;
+  out.prefix = body.rtm_dst_len;
+  each_attribute(h, sizeof(rtmsg), [&](const nlattr* a) {
+    if (mnl_attr_get_type(a) == RTA_DST) out.destination = ntohl(mnl_attr_get_u32(a));
+    if (mnl_attr_get_type(a) == RTA_GATEWAY) out.gateway = ntohl(mnl_attr_get_u32(a));
+  });
+  return out;
+}
+
+void put_peer_route(message& m, const peer_route& r) {
+  auto* body = m.body<rtmsg>();
+  body->rtm_family = AF_INET;
+  body->rtm_dst_len = static_cast<unsigned char>(r.prefix);
+  body->rtm_table = RT_TABLE_MAIN;
+  body->rtm_protocol = route_protocol;
+  body->rtm_scope = RT_SCOPE_UNIVERSE;
+  body->rtm_type = RTN_UNICAST;
+  m.number(RTA_DST, htonl(r.destination));
+  m.number(RTA_GATEWAY, htonl(r.gateway));
+}
+
+std::string words(const peer_route& r) {
+  return to_text(r.destination) + '/' + std::to_string(r.prefix) + " via " + to_text(r.gateway);
+}
+
 } // namespace
 
 result<route_link> route_link::open(const std::string& netns_path) {
@@ -189,6 +218,31 @@ result<void> route_link::add_route(std::uint32_t destination, int prefix, std::u
   m.number(RTA_OIF, static_cast<std::uint32_t>(index));
   int error = socket_.ask(m.head);
   return outcome(error == EEXIST ? 0 : error, "set route to " + to_text(destination) + '/' + std::to_string(prefix));
+}
+
+result<std::vector<peer_route>> route_link::peer_routes() {
+  message m{RTM_GETROUTE, NLM_F_DUMP};
+  m.body<rtmsg>()->rtm_family = AF_INET;
+  std::vector<peer_route> out;
+  const int error = socket_.dump(m.head, [&](const nlmsghdr* h) {
+    const auto* body = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(h));
+    if (body->rtm_protocol == route_protocol && body->rtm_table == RT_TABLE_MAIN) out.push_back(read_route(h, *body));
+  });
+  if (auto ok = outcome(error, "list routes"); !ok) return ok.error();
+  return out;
+}
+
+result<void> route_link::set_peer_route(const peer_route& r) {
+  message m{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE};
+  put_peer_route(m, r);
+  return outcome(socket_.ask(m.head), "set route to " + words(r));
+}
+
+result<void> route_link::remove_peer_route(const peer_route& r) {
+  message m{RTM_DELROUTE};
+  put_peer_route(m, r);
+  const int error = socket_.ask(m.head);
+  return outcome(error == ESRCH ? 0 : error, "remove route to " + words(r));
 }
 
 result<void> route_link::remove_link(int index) {

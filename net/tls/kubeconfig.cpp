@@ -26,4 +26,19 @@ std::string kubeconfig(const std::string& server_url, const std::string& ca_pem,
   return s;
 }
 
+std::string kubeconfig(const std::vector<kube_server>& servers, const std::string& ca_pem, const key_pair& client,
+                       const std::string& cluster, const std::string& user) {
+  const auto named = [&](const kube_server& s) { return cluster + "-" + s.name; };
+  std::string s = "apiVersion: v1\nkind: Config\nclusters:";
+  for (const auto& one : servers)
+    s += "\n- name: " + named(one) + "\n  cluster:\n    server: " + one.url +
+         "\n    certificate-authority-data: " + base64(ca_pem);
+  s += "\nusers:\n- name: " + user + "\n  user:\n    client-certificate-data: " + base64(client.cert_pem);
+  s += "\n    client-key-data: " + base64(client.key_pem) + "\ncontexts:";
+  for (const auto& one : servers)
+    s += "\n- name: " + one.name + "\n  context:\n    cluster: " + named(one) + "\n    user: " + user;
+  if (!servers.empty()) s += "\ncurrent-context: " + servers.front().name;
+  return s + "\n";
+}
+
 } // namespace troupe::tls

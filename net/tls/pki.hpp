@@ -79,6 +79,12 @@ identity identity_of(x509_st* cert);
 /// Kubeconfig text with embedded certificates.
 std::string kubeconfig(const std::string& server_url, const std::string& ca_pem, const key_pair& client,
                        const std::string& cluster = "troupe", const std::string& user = "admin");
+/// A cluster and a context per server, named after it; the first is the current one.
+struct kube_server {
+  std::string name, url;
+};
+std::string kubeconfig(const std::vector<kube_server>& servers, const std::string& ca_pem, const key_pair& client,
+                       const std::string& cluster, const std::string& user = "admin");
 /// Writes the file atomically with mode 0600.
 result<void> write_private_file(const std::string& path, const std::string& bytes);
 

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -140,7 +141,6 @@ nodes:
         pid = self.pid
         fd = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
-        import select
         select.select([fd], [], [], 10)
         os.close(fd)
 
@@ -204,6 +204,154 @@ nodes:
             return r.status, json.loads(text), r.headers
         except ValueError:
             return r.status, text, r.headers
+
+
+class Group:
+    """A cluster of several nodes on this machine, each a process in a network namespace of its own."""
+
+    def __init__(self, masters=3, workers=0, raft="", name="ha"):
+        self.dir = tempfile.mkdtemp(prefix="troupe-e2e-")
+        self.data = os.path.join(self.dir, "data")
+        self.masters = ["m%d" % (i + 1) for i in range(masters)]
+        self.workers = ["w%d" % (i + 1) for i in range(workers)]
+        self.config = os.path.join(self.dir, "cluster.yaml")
+        self.raft = raft
+        self.write_config(self.masters, self.workers, name)
+        self.kubeconfig = os.path.join(self.data, "admin.kubeconfig")
+        self.env = dict(os.environ, KUBECONFIG=self.kubeconfig, HOME=self.dir)
+
+    def write_config(self, masters, workers, name="ha"):
+        self.masters, self.workers = list(masters), list(workers)
+        with open(self.config, "w") as f:
+            f.write("apiVersion: troupe/v1\nkind: TroupeCluster\nname: %s\n" % name)
+            if self.raft:
+                f.write("raft: %s\n" % self.raft)
+            f.write("nodes:\n")
+            for n in self.masters:
+                f.write("- {name: %s, roles: [master]}\n" % n)
+            for n in self.workers:
+                f.write("- {name: %s, roles: [worker]}\n" % n)
+
+    @property
+    def nodes(self):
+        return self.masters + self.workers
+
+    def __enter__(self):
+        try:
+            self.up()
+        except BaseException:
+            self.tell()
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is not None:
+            self.tell()
+        self.close()
+
+    def tell(self, lines=40):
+        """The end of each node's log, for whoever reads a failed run."""
+        for n in self.nodes:
+            with contextlib.suppress(OSError):
+                with open(os.path.join(self.data, n, "troupe.log")) as f:
+                    print("---- %s (end of log)\n%s" % (n, "".join(f.readlines()[-lines:])), file=sys.stderr)
+
+    def up(self, *more):
+        return run([TROUPE, "up", "-f", self.config, "--data-dir", self.data, "--detach", *more], env=self.env,
+                   timeout=120)
+
+    def start(self, node):
+        return self.up("--node", node)
+
+    def down(self, *more):
+        return run([TROUPE, "down", "--data-dir", self.data, *more], env=self.env, timeout=180)
+
+    def close(self):
+        run([TROUPE, "down", "--data-dir", self.data, "--purge"], check=False, timeout=180)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def cluster(self):
+        with open(os.path.join(self.data, "cluster.json")) as f:
+            return json.load(f)
+
+    @property
+    def id(self):
+        return self.cluster()["id"]
+
+    def address(self, node):
+        return self.cluster()["addresses"][node]
+
+    def netns(self, node):
+        return "troupe-%s-%s" % (self.id, node)
+
+    def pid(self, node):
+        with open(os.path.join(self.data, node, "lock")) as f:
+            return int(f.read())
+
+    def kill9(self, node):
+        pid = self.pid(node)
+        fd = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        select.select([fd], [], [], 10)
+        os.close(fd)
+
+    def env_of(self, master):
+        return dict(self.env, KUBECONFIG=os.path.join(self.data, master, "admin.kubeconfig"))
+
+    def kubectl(self, *args, at=None, check=True, stdin=None, timeout=90):
+        """Asks one master, the first of the kubeconfig by default."""
+        return run(["kubectl", *args], check=check, stdin=stdin, timeout=timeout,
+                   env=self.env_of(at) if at else self.env)
+
+    def out(self, *args, **kw):
+        return self.kubectl(*args, **kw).stdout
+
+    def get(self, *args, **kw):
+        return json.loads(self.out("get", *args, "-o", "json", **kw))
+
+    def apply(self, text, *args, **kw):
+        return self.kubectl("apply", "-f", "-", *args, stdin=text, **kw)
+
+    def import_demo(self):
+        for tag in ("1", "2"):
+            tar = os.path.join(self.dir, "demo-%s.tar" % tag)
+            run([os.path.join(ROOT, "configs/demo/build-image.sh"), tar, tag])
+            for w in self.workers:
+                run([TROUPE, "image", "import", tar, "--data-dir", self.data, "--node", w])
+
+    def raft_status(self, master):
+        """What that master says of the group; None when it does not answer."""
+        done = self.kubectl("get", "--raw", "/troupe/v1/raft", at=master, check=False, timeout=20)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def leader(self, among=None):
+        """The master that says it leads; waits for one."""
+        def ask():
+            for m in among or self.masters:
+                s = self.raft_status(m)
+                if s and s.get("role") == "leader":
+                    return m
+            return None
+        return until("a leader", ask)
+
+    # ---- raw HTTPS to one master
+    def tls(self):
+        with open(os.path.join(self.data, self.masters[0], "admin.kubeconfig")) as f:
+            text = f.read()
+
+        def data(key):
+            return base64.b64decode(re.search(key + r"-data:\s*(\S+)", text).group(1)).decode()
+
+        ctx = ssl.create_default_context(cadata=data("certificate-authority"))
+        pem = os.path.join(self.dir, "client.pem")
+        with open(pem, "w") as f:
+            f.write(data("client-certificate") + data("client-key"))
+        ctx.load_cert_chain(pem)
+        return ctx
+
+    def https(self, master, timeout=30):
+        return http.client.HTTPSConnection(self.address(master), 6443, context=self.tls(), timeout=timeout)
 
 
 def skip_reason():

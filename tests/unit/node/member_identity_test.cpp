@@ -15,7 +15,7 @@ cluster_identity cluster(std::set<std::string> begun = {}) {
   return c;
 }
 
-member_record record(std::uint64_t member, bool begun) { return {"0a1b2c", "m2", member, begun}; }
+member_record record(std::uint64_t member, bool begun) { return {"0a1b2c", "m2", member, "5ee7", begun}; }
 
 troupe::result<member_decision> decide(const cluster_identity& c, std::optional<member_record> r, bool store,
                                        const std::string& node = "m2") {

@@ -1,0 +1,50 @@
+// node_base: what the master's part and the worker's part of one node share.
+// Owner:  live_node; outlives both parts.
+// Units:  -
+// Errors: -
+// Source: ours.
+#pragma once
+
+#include "actors/node/cluster_identity.hpp"
+#include "actors/node/node.hpp"
+#include "actors/support/component.hpp"
+#include "net/tls/pki.hpp"
+
+#include <caf/actor_system.hpp>
+
+#include <future>
+#include <memory>
+#include <string>
+
+namespace spdlog {
+class logger;
+}
+
+namespace troupe::node {
+
+struct node_base {
+  node_options options;
+  cluster_identity cluster;
+  node_layout layout;
+  std::string address; // InternalIP, and where other nodes reach this one
+  std::shared_ptr<const tls::pki> keys;
+  std::shared_ptr<spdlog::logger> log;
+  std::shared_ptr<actor_board> board = std::make_shared<actor_board>();
+  caf::actor_system* system = nullptr;
+
+  const node_config& self() const noexcept { return options.self; }
+  /// One of several nodes: speaks to others, has a pod network of its own.
+  bool several() const noexcept { return cluster.several(); }
+  /// Waits for `done`; says what it waits for now and then. False when the node was told to stop meanwhile.
+  bool await(const std::shared_future<void>& done, const std::string& what) const;
+};
+
+/// The identity of a component of this program.
+identity component_identity(std::string user, std::vector<std::string> groups = {});
+
+/// The keys and certificates of a node below DIR/pki; what is missing is made. `addresses` are the serving
+/// certificate's, beside the node's own.
+result<std::shared_ptr<const tls::pki>> open_node_keys(const node_options&, const cluster_identity&,
+                                                       const std::vector<std::string>& addresses);
+
+} // namespace troupe::node

@@ -1,0 +1,193 @@
+"""Several nodes on one machine: three masters and two workers come up, any master answers anything, a dead leader is
+replaced under watches and writes, and nothing is left behind."""
+import json
+import os
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import Group, alive, main, run, until
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule,
+         labelSelector: {matchLabels: {app: web}}}
+      containers: [{name: web, image: "docker.io/troupe/demo:1"}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+def config_map(name, value="1"):
+    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"v": value}})
+
+
+def traces(cluster_id):
+    """Everything on the host that carries the cluster's id."""
+    found = []
+    for cmd in (["ip", "link"], ["ip", "netns"], ["nft", "list", "tables"], ["iptables-save"], ["ip", "route"]):
+        out = run(cmd, check=False).stdout
+        found += ["%s: %s" % (" ".join(cmd), line) for line in out.splitlines() if cluster_id in line]
+    with open("/proc/self/mountinfo") as f:
+        found += [line for line in f if cluster_id in line]
+    for base in ("/run/netns", "/run/troupe", "/sys/fs/cgroup"):
+        for root, dirs, _ in os.walk(base):
+            found += [os.path.join(root, d) for d in dirs if cluster_id in d]
+            if root.count("/") > 5:
+                dirs.clear()
+    return found
+
+
+class WholeCluster(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.g = Group(masters=3, workers=2)
+        cls.g.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.g.close()
+
+    def test_1_every_master_answers_and_the_workers_are_ready(self):
+        g = self.g
+        for n in g.nodes:
+            with open("/proc/%d/cmdline" % g.pid(n), "rb") as f:
+                self.assertIn(b"--node\0" + n.encode() + b"\0", f.read())
+            self.assertTrue(os.path.isdir(os.path.join(g.data, n)))
+        for m in g.masters:
+            until("both workers are Ready, asked at " + m,
+                  lambda: g.out("get", "nodes", at=m, check=False).count(" Ready ") == 2)
+        contexts = g.out("config", "get-contexts", "-o", "name").split()
+        self.assertEqual(contexts, g.masters)
+        self.assertEqual(g.out("config", "current-context").strip(), "m1")
+        again = g.up()
+        self.assertEqual(again.stdout.count("runs already"), 5)
+
+    def test_2_pods_run_on_both_workers_and_reach_each_other(self):
+        g = self.g
+        g.import_demo()
+        g.apply(DEPLOYMENT, at="m2")
+        until("four replicas are ready", lambda: g.get("deploy", "web", at="m3")["status"].get("readyReplicas") == 4, 60)
+        pods = g.get("pods", "-l", "app=web")["items"]
+        self.assertEqual({p["spec"]["nodeName"] for p in pods}, {"w1", "w2"})
+        ranges = {n["metadata"]["name"]: n["spec"]["podCIDR"] for n in g.get("nodes")["items"]}
+        self.assertEqual(len(set(ranges.values())), 2)
+        here = next(p for p in pods if p["spec"]["nodeName"] == "w1")
+        there = next(p for p in pods if p["spec"]["nodeName"] == "w2")
+        for at in g.masters:  # logs and exec go over the session the worker has with that master
+            got = g.out("exec", here["metadata"]["name"], "--", "wget", "-q", "-O-", "-T", "5",
+                        "http://%s:8080/" % there["status"]["podIP"], at=at)
+            self.assertTrue(got.strip())
+            g.out("logs", there["metadata"]["name"], at=at)
+        service = g.get("svc", "web")["spec"]["clusterIP"]
+        for p in (here, there):
+            until("the service answers in a pod of " + p["spec"]["nodeName"],
+                  lambda: g.kubectl("exec", p["metadata"]["name"], "--", "wget", "-q", "-O-", "-T", "2",
+                                    "http://%s/" % service, check=False).returncode == 0)
+
+    def test_3_a_killed_leader_is_replaced_under_watch_and_writes(self):
+        g = self.g
+        leader = g.leader()
+        others = [m for m in g.masters if m != leader]
+        watch = subprocess.Popen(["kubectl", "get", "configmaps", "-w", "-o", "name"], stdout=subprocess.PIPE, text=True,
+                                 env=g.env_of(others[0]))
+        seen = []
+        reader = threading.Thread(target=lambda: seen.extend(line.strip() for line in watch.stdout))
+        reader.start()
+        try:
+            acknowledged, gap, killed = [], 0.0, False
+            last = time.monotonic()
+            for i in range(60):
+                name = "w-%02d" % i
+                if i == 20:
+                    g.kill9(leader)
+                    killed = True
+                until(name + " is written", lambda: g.apply(config_map(name), at=others[i % 2], check=False,
+                                                            timeout=30).returncode == 0)
+                now = time.monotonic()
+                if killed:
+                    gap = max(gap, now - last)
+                last = now
+                acknowledged.append("configmap/" + name)
+            print("longest write after the kill: %.2f s" % gap, flush=True)
+            until("the watch shows every write", lambda: set(acknowledged) <= set(seen))
+            new = g.leader(among=others)
+            self.assertNotEqual(new, leader)
+            for m in others:
+                names = set(g.out("get", "configmaps", "-o", "name", at=m).split())
+                self.assertTrue(set(acknowledged) <= names)
+            mine = [s for s in seen if s.startswith("configmap/w-")]
+            self.assertEqual(mine, acknowledged)  # in order, none twice
+            self.assertLess(gap, 5.0)
+        finally:
+            watch.kill()
+            reader.join()
+        g.start(leader)
+        until("the old leader has every write", lambda: set(acknowledged) <= set(
+            g.out("get", "configmaps", "-o", "name", at=leader).split()))
+
+    def test_4_a_killed_worker_finds_its_containers_again(self):
+        g = self.g
+        if g.kubectl("get", "deploy", "web", check=False).returncode != 0:
+            self.skipTest("needs the pods of an earlier test")
+        before = {p["metadata"]["name"]: p["status"]["containerStatuses"][0]["containerID"]
+                  for p in g.get("pods", "-l", "app=web")["items"]}
+        g.kill9("w1")
+        g.start("w1")
+        until("w1 is Ready", lambda: g.out("get", "nodes", "w1").count(" Ready ") == 1)
+        after = {p["metadata"]["name"]: p["status"]["containerStatuses"][0]["containerID"]
+                 for p in g.get("pods", "-l", "app=web")["items"]}
+        self.assertEqual(before, after)
+
+    def test_5_down_and_purge_leave_nothing(self):
+        g = self.g
+        cluster_id = g.id
+        pids = [g.pid(n) for n in g.nodes]
+        out = g.down().stdout.split("\n")
+        stopped = [line.split()[1] for line in out if line.endswith("stopped")]
+        self.assertEqual(set(stopped[:2]), {"w1", "w2"})
+        self.assertEqual(set(stopped), set(g.nodes))
+        self.assertFalse([p for p in pids if alive(p)])
+        g.up()
+        until("both workers are Ready again", lambda: g.out("get", "nodes", check=False).count(" Ready ") == 2)
+        g.down("--purge")
+        self.assertEqual(traces(cluster_id), [])
+        self.assertFalse(os.path.exists(g.data))
+
+
+class Foreground(unittest.TestCase):
+    def test_a_supervisor_starts_dead_nodes_again_and_stops_all(self):
+        g = Group(masters=1, workers=1)
+        try:
+            up = subprocess.Popen(["%s" % os.path.join(os.environ["TROUPE_BUILD_DIR"], "troupe"), "up", "-f", g.config,
+                                   "--data-dir", g.data], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env=g.env)
+            until("both nodes run", lambda: g.out("get", "nodes", check=False).count(" Ready ") == 1, 60)
+            old = g.pid("w1")
+            g.kill9("w1")
+            until("w1 runs again", lambda: g.pid("w1") != old and alive(g.pid("w1")))
+            until("w1 is Ready", lambda: g.out("get", "nodes", check=False).count(" Ready ") == 1)
+            pids = [g.pid(n) for n in g.nodes]
+            up.terminate()
+            out, _ = up.communicate(timeout=60)
+            self.assertEqual(up.returncode, 0, out)
+            self.assertIn("was killed by signal 9", out)
+            self.assertFalse([p for p in pids if alive(p)])
+        finally:
+            g.close()
+
+
+if __name__ == "__main__":
+    main()
