@@ -102,16 +102,16 @@ struct keeper_state {
   }
 
   void settle() {
+    const auto rev = view()->rev(); // what comes after it wakes us again
     const auto now = options.group->now();
     if (now.serving)
       lead();
     else
       follow(now);
-    arm();
+    arm(rev);
   }
 
-  void arm() {
-    const auto rev = view()->rev();
+  void arm(store::revision rev) {
     masters_sub->arm(rev);
     orders_sub->arm(rev);
     if (!open.empty() || work) tick_soon();
@@ -277,7 +277,7 @@ struct keeper_state {
     for (const auto& id : ids)
       if (auto it = open.find(id); it != open.end()) advance(id, it->second, *state, report);
     step(next_step(*state, report));
-    arm();
+    arm(state->rev());
   }
 
   void advance(const std::string& id, open_order& one, const store::view& state, const group_report& g) {
