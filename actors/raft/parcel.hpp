@@ -27,12 +27,16 @@ struct write_id {
 /// not seen in the log before a later term's first entry has not happened and may be proposed again.
 struct forward_writes {
   log_term term;
+  /// Names this attempt: the sender's life and a number that grows. A leader heeds each attempt once, for a parcel may
+  /// come twice, and neither appending twice nor refusing what was appended would be true.
+  write_id batch;
   std::vector<bytes_ptr> payloads; // each begins with its write_id, see write_ledger.hpp
 };
 /// Leader -> follower: these were not appended and will not be.
 struct refused_writes {
   log_term term;
   refusal why = refusal::none;
+  write_id batch; // the attempt that is refused: a later one may have been appended
   std::vector<write_id> ids;
 };
 /// Every member, after it applied a check entry.

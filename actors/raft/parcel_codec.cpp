@@ -206,6 +206,7 @@ std::string encode_parcel(const parcel& p) {
   put(out, std::uint64_t{p.forwards.size()});
   for (const auto& f : p.forwards) {
     put(out, f.term);
+    put(out, f.batch);
     put(out, std::uint64_t{f.payloads.size()});
     for (const auto& b : f.payloads)
       put(out, b);
@@ -214,6 +215,7 @@ std::string encode_parcel(const parcel& p) {
   for (const auto& r : p.refusals) {
     put(out, r.term);
     out.push_back(static_cast<char>(r.why));
+    put(out, r.batch);
     put(out, std::uint64_t{r.ids.size()});
     for (const auto& id : r.ids)
       put(out, id);
@@ -251,6 +253,7 @@ bool decode_parcel(std::string_view bytes, parcel& out) {
                           [&] {
                             auto& f = out.forwards.emplace_back();
                             f.term = get_id<log_term>(in);
+                            f.batch = get_write_id(in);
                             return each(in, [&] {
                               f.payloads.push_back(get_bytes(in));
                               return f.payloads.back() != nullptr;
@@ -263,6 +266,7 @@ bool decode_parcel(std::string_view bytes, parcel& out) {
                             const auto why = in.byte();
                             if (why > static_cast<std::uint8_t>(refusal::no_space)) return false;
                             r.why = static_cast<refusal>(why);
+                            r.batch = get_write_id(in);
                             return each(in, [&] {
                               r.ids.push_back(get_write_id(in));
                               return true;

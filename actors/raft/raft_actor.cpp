@@ -161,11 +161,14 @@ result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   forget_first_entry(*found);
   auto past = p.disk->read_history(*p.machine, store::limits::refill_events_max, store::limits::refill_bytes_max);
   if (!past) return past.error();
-  p.hub = std::make_shared<store::watch_window>();
+  store::watch_window::bounds window;
+  window.events_max = options.window_events_max;
+  p.hub = std::make_shared<store::watch_window>(window);
   p.hub->start(past->floor, p.machine->rev());
   p.hub->append(past->changes, p.machine->rev());
   p.mark = found->applied;
   p.life = life_of(options);
+  p.first_term = found->hard.term;
   if (options.seed == 1 && options.threads) options.seed = p.life;
   p.core = std::make_unique<raft::raft_core>(core_options_of(options),
                                              raft::core_state{found->hard, found->base, std::move(found->log),

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "actors/protocol.hpp"
+#include "actors/raft/limits.hpp"
 #include "actors/raft/raft_types.hpp"
 #include "api/status.hpp"
 #include "store/limits.hpp"
@@ -64,7 +65,10 @@ struct raft_options {
   std::shared_ptr<actor_board> board; // may be null: then the actors do not appear in the live tree
 
   // For simulation and tests.
-  std::shared_ptr<store::member_disk> disk;             // instead of RocksDB in data_dir
+  std::shared_ptr<store::member_disk> disk; // instead of RocksDB in data_dir
+  /// Smaller in a simulation, so that what lies beyond them happens often.
+  std::size_t window_events_max = store::limits::window_events_max; // of each table's watch window
+  std::size_t log_entries_max = limits::log_entries_max;            // kept behind the applied state
   bool threads = true;                                  // false: the writer is an ordinary actor, nothing is detached
   std::function<raft::instant(raft::instant)> my_clock; // what this member's clock says at a true instant; empty: that
   /// Sees each entry when it has been applied, what it changed and the revision after it; on the actor's thread, and

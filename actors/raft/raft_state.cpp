@@ -24,6 +24,7 @@ void raft_state::init(raft_inner_actor::pointer self, raft_parts parts) {
   unsaved_ = std::move(parts.unsaved);
   mark_ = std::move(parts.mark);
   ledger_ = raft::write_ledger(parts.life);
+  first_term_ = parts.first_term;
   writer_ = options_.threads ? self->spawn<caf::linked + caf::detached>(log_writer, disk_)
                              : self->spawn<caf::linked>(log_writer, disk_);
   if (options_.board) counters_ = options_.board->enter(options_.board_path);

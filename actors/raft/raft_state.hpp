@@ -59,6 +59,7 @@ struct raft_parts {
   std::vector<store::change_record> unsaved;
   store::applied_mark mark;
   std::uint64_t life = 0;
+  store::log_term first_term; // found on disk
 };
 
 class raft_state {
@@ -198,6 +199,9 @@ private:
 
   // writes
   raft::write_ledger ledger_{0};
+  raft::met_batches met_;
+  std::uint64_t forwarded_ = 0;                       // batches
+  store::log_term first_term_;                        // found on disk when this life began
   std::unordered_map<std::uint64_t, waiter> waiters_; // by the ledger's number
   std::vector<answers> answers_;                      // of the step under way
   std::map<store::member_id, raft::parcel_ptr> outbox_;

@@ -32,8 +32,8 @@ void raft_state::trim_log(store::write_group& g) {
   const auto& log = core_->log();
   const auto base = log.base().index;
   if (mark_.at.index <= base) return;
-  if (mark_.at.index.v - base.v < limits::log_entries_max && log_bytes_ < limits::log_bytes_max) return;
-  const auto behind = limits::log_entries_max / 2;
+  if (mark_.at.index.v - base.v < options_.log_entries_max && log_bytes_ < limits::log_bytes_max) return;
+  const auto behind = options_.log_entries_max / 2;
   auto cut = log_bytes_ >= limits::log_bytes_max
                  ? mark_.at.index
                  : log_index{mark_.at.index.v - std::min<std::uint64_t>(behind, mark_.at.index.v - base.v)};

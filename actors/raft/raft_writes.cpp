@@ -61,7 +61,7 @@ void raft_state::submit() {
   }
   const auto term = core_->term();
   raft::propose_entries e;
-  e.payloads = ledger_.take_ready(term, limits::gathered_txns_max, limits::uncommitted_bytes_max);
+  e.payloads = ledger_.take_ready(term, 0, limits::gathered_txns_max, limits::uncommitted_bytes_max);
   if (e.payloads.empty()) return;
   // Known before it enters the log: a full disk is a clear answer, not a leader that steps down.
   if (auto room = disk_->room(); !room) {
@@ -73,7 +73,7 @@ void raft_state::submit() {
   if (!out.accepted) {
     const bool full = out.refused == raft::refusal::overloaded;
     const auto ids = ids_of(e.payloads);
-    ledger_.refused(ids, term);
+    ledger_.refused(ids, term, 0);
     hold_until_ = now() + limits::refused_pause;
     for (const auto& id : ids)
       if (full) refuse(id.number, errors::too_many_requests("too many writes are waiting for the disk", 1));
@@ -85,7 +85,8 @@ void raft_state::forward(member_id leader) {
   while (ledger_.ready()) {
     raft::forward_writes f;
     f.term = core_->term();
-    f.payloads = ledger_.take_ready(f.term, limits::gathered_txns_max, limits::forward_bytes_max);
+    f.batch = {ledger_.life(), ++forwarded_};
+    f.payloads = ledger_.take_ready(f.term, f.batch.number, limits::gathered_txns_max, limits::forward_bytes_max);
     if (f.payloads.empty()) return;
     parcel_to(leader).forwards.push_back(std::move(f));
     flush_parcels(); // one batch per parcel keeps them small
@@ -93,7 +94,10 @@ void raft_state::forward(member_id leader) {
 }
 
 /// Of another member: appended if this one leads in the very term the sender believes in, else certainly not.
+/// An attempt of a term that this process cannot vouch for, because it was begun by then, is left to its sender's
+/// patience: a former life may have appended it.
 void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
+  if (f.term <= first_term_ || !met_.first(f.batch)) return;
   auto why = raft::refusal::not_leader;
   raft::effects out;
   if (core_->role_now() == raft::role::leader && (core_->term() == f.term || mutated(mutation::forward_any_term)) &&
@@ -105,21 +109,21 @@ void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
     why = out.accepted ? raft::refusal::none : room ? out.refused : raft::refusal::no_space;
   }
   if (why != raft::refusal::none) {
-    parcel_to(from).refusals.push_back({f.term, why, ids_of(f.payloads)});
+    parcel_to(from).refusals.push_back({f.term, why, f.batch, ids_of(f.payloads)});
   }
   perform(std::move(out));
 }
 
 /// They did not happen: they wait for a better moment, unless waiting is no help.
 void raft_state::take_refusal(const raft::refused_writes& r) {
-  ledger_.refused(r.ids, r.term);
+  if (r.batch.life != ledger_.life()) return;
+  const auto waiting = ledger_.refused(r.ids, r.term, r.batch.number);
   hold_until_ = now() + limits::refused_pause;
   if (r.why != raft::refusal::no_space) return;
-  for (const auto& id : r.ids)
-    if (id.life == ledger_.life())
-      refuse(id.number, errors::insufficient_storage(
-                            "the disk of the leading master (member " + std::to_string(core_->leader().v) +
-                            ") is full: writes are refused until there is space; reads go on"));
+  for (const auto number : waiting)
+    refuse(number,
+           errors::insufficient_storage("the disk of the leading master (member " + std::to_string(core_->leader().v) +
+                                        ") is full: writes are refused until there is space; reads go on"));
 }
 
 void raft_state::on_parcel(raft::parcel& p) {

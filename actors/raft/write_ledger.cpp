@@ -3,6 +3,7 @@
 #include "store/bytes.hpp"
 #include "store/txn_codec.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace troupe::raft {
@@ -33,7 +34,8 @@ write_id write_ledger::add(std::string_view txn, instant now) {
   return id;
 }
 
-std::vector<bytes_ptr> write_ledger::take_ready(log_term term, std::size_t count_max, std::size_t bytes_max) {
+std::vector<bytes_ptr> write_ledger::take_ready(log_term term, std::uint64_t batch, std::size_t count_max,
+                                                std::size_t bytes_max) {
   std::vector<bytes_ptr> out;
   std::size_t bytes = 0;
   while (!ready_.empty() && out.size() < count_max && bytes < bytes_max) {
@@ -41,6 +43,7 @@ std::vector<bytes_ptr> write_ledger::take_ready(log_term term, std::size_t count
     ready_.pop_front();
     if (it == open_.end() || it->second.sent) continue;
     it->second.sent = term;
+    it->second.batch = batch;
     bytes += it->second.payload->size();
     out.push_back(it->second.payload);
   }
@@ -52,7 +55,7 @@ std::optional<std::uint64_t> write_ledger::applied(write_id id) {
   return id.number;
 }
 
-void write_ledger::wait_again(const std::function<bool(std::uint64_t, const entry&)>& which) {
+std::vector<std::uint64_t> write_ledger::wait_again(const std::function<bool(std::uint64_t, const entry&)>& which) {
   std::vector<std::uint64_t> back;
   for (auto& [number, e] : open_) {
     if (!e.sent || !which(number, e)) continue;
@@ -60,6 +63,7 @@ void write_ledger::wait_again(const std::function<bool(std::uint64_t, const entr
     back.push_back(number);
   }
   ready_.insert(ready_.begin(), back.begin(), back.end()); // older than what waits already
+  return back;
 }
 
 void write_ledger::term_applied(log_term term) {
@@ -68,11 +72,13 @@ void write_ledger::term_applied(log_term term) {
   wait_again([&](std::uint64_t, const entry& e) { return e.sent < term; });
 }
 
-void write_ledger::refused(const std::vector<write_id>& ids, log_term term) {
+std::vector<std::uint64_t> write_ledger::refused(const std::vector<write_id>& ids, log_term term, std::uint64_t batch) {
   std::set<std::uint64_t> mine;
   for (const auto& id : ids)
     if (id.life == life_) mine.insert(id.number);
-  wait_again([&](std::uint64_t number, const entry& e) { return e.sent == term && mine.contains(number); });
+  return wait_again([&](std::uint64_t number, const entry& e) {
+    return e.sent == term && e.batch == batch && mine.contains(number);
+  });
 }
 
 std::vector<std::uint64_t> write_ledger::sent_up_to(log_term term) const {
@@ -91,6 +97,24 @@ std::vector<write_ledger::late> write_ledger::overdue(instant ready_since, insta
     if (e.since <= (sent ? sent_since : ready_since)) out.push_back({number, sent});
   }
   return out;
+}
+
+bool met_batches::first(write_id batch) {
+  auto [it, fresh] = lives_.try_emplace(batch.life);
+  auto& l = it->second;
+  l.used = ++clock_;
+  if (fresh) {
+    l.upto = batch.number - 1;
+    if (lives_.size() > lives_max)
+      lives_.erase(std::min_element(lives_.begin(), lives_.end(),
+                                    [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+  }
+  if (batch.number <= l.upto || !l.beyond.insert(batch.number).second) return false;
+  while (!l.beyond.empty() && (*l.beyond.begin() == l.upto + 1 || l.beyond.size() > numbers_max)) {
+    l.upto = *l.beyond.begin();
+    l.beyond.erase(l.beyond.begin());
+  }
+  return true;
 }
 
 } // namespace troupe::raft

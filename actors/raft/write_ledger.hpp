@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -33,8 +34,8 @@ public:
 
   /// A new proposal; it waits until take_ready hands it out.
   write_id add(std::string_view txn, instant now);
-  /// All that wait, as payloads; from now on they count as sent in `term`.
-  std::vector<bytes_ptr> take_ready(log_term term, std::size_t count_max, std::size_t bytes_max);
+  /// All that wait, as payloads; from now on they count as sent in `term`, with `batch` (0: into the own log).
+  std::vector<bytes_ptr> take_ready(log_term term, std::uint64_t batch, std::size_t count_max, std::size_t bytes_max);
   std::uint64_t life() const noexcept { return life_; }
   bool ready() const noexcept { return !ready_.empty(); }
   std::size_t waiting() const noexcept { return ready_.size(); }
@@ -44,8 +45,9 @@ public:
   std::optional<std::uint64_t> applied(write_id id);
   /// An entry of `term` was applied: what was sent in an earlier term and is still open did not happen: it waits again.
   void term_applied(log_term term);
-  /// Certain not to be appended in `term`: waits again.
-  void refused(const std::vector<write_id>& ids, log_term term);
+  /// Certain not to be appended in `term` by that batch: those of them that were sent with no later one wait again; the
+  /// numbers of these.
+  std::vector<std::uint64_t> refused(const std::vector<write_id>& ids, log_term term, std::uint64_t batch);
   /// Those sent in `term` or before: of unknown fate when entries up to it were skipped by a snapshot, and certain not
   /// to have happened when a group of one could not write them.
   std::vector<std::uint64_t> sent_up_to(log_term term) const;
@@ -64,14 +66,33 @@ private:
     bytes_ptr payload;
     instant since{0};
     log_term sent; // 0: waits
+    std::uint64_t batch = 0;
   };
-  void wait_again(const std::function<bool(std::uint64_t, const entry&)>& which);
+  std::vector<std::uint64_t> wait_again(const std::function<bool(std::uint64_t, const entry&)>& which);
 
   std::uint64_t life_;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, entry> open_;
   std::deque<std::uint64_t> ready_; // numbers that wait, oldest first; may name what is gone
   log_term applied_term_;
+};
+
+/// Which forwarded batches a member has met, so that a repeated parcel changes nothing. Bounded: of each life the
+/// newest numbers are told apart; what is older than all of those counts as met.
+class met_batches {
+public:
+  /// True the first time.
+  bool first(write_id batch);
+
+private:
+  static constexpr std::size_t lives_max = 256, numbers_max = 1024;
+  struct of_life {
+    std::uint64_t upto = 0; // all up to this one count as met
+    std::set<std::uint64_t> beyond;
+    std::uint64_t used = 0;
+  };
+  std::map<std::uint64_t, of_life> lives_;
+  std::uint64_t clock_ = 0;
 };
 
 } // namespace troupe::raft
