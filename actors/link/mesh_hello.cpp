@@ -55,14 +55,21 @@ bool parse_object(std::string_view bytes, json::object& out) {
   return true;
 }
 
-std::string in_quotes(std::string_view name) { return "\"" + std::string(name.substr(0, 100)) + "\""; }
+/// Of what a stranger sent: short, and nothing that a terminal or a JSON reader could stumble over.
+std::string plain_text(std::string_view text, std::size_t bytes_max) {
+  std::string out(text.substr(0, bytes_max));
+  for (char& c : out)
+    if (c < ' ' || c > '~' || c == '"') c = '?';
+  return out;
+}
+std::string in_quotes(std::string_view name) { return "\"" + plain_text(name, 100) + "\""; }
 std::string me(const mesh_hello& h) { return "master " + in_quotes(h.name); }
 std::string member_text(store::member_id id) { return "member " + std::to_string(id.v); }
 
 /// What must hold between any two masters, whoever dialed.
 std::string refuse_stranger(const mesh_hello& mine, const mesh_hello& theirs, const identity* certificate) {
   if (theirs.protocol != mine.protocol)
-    return me(theirs) + " (troupe " + theirs.version.substr(0, 40) + ") speaks version " +
+    return me(theirs) + " (troupe " + plain_text(theirs.version, 40) + ") speaks version " +
            std::to_string(theirs.protocol) + " of the masters' protocol and " + me(mine) + " (troupe " + mine.version +
            ") version " + std::to_string(mine.protocol) + "; run the same release on both";
   if (certificate && !is_master(*certificate, theirs.name))

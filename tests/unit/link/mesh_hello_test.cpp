@@ -84,6 +84,8 @@ TEST_CASE("each refusal names both sides and what to do") {
       judged(other, certificate_of("m1")) ==
       "master \"m1\" belongs to cluster \"beef00\" and master \"m2\" to cluster \"c0ffee\"; one of them has the wrong "
       "data directory or the wrong address of a master");
+  other.cluster_id = "\xc3\x28\n\x1b[31m\"";
+  CHECK(judged(other, certificate_of("m1")).find("cluster \"?(??[31m?\" and") != std::string::npos);
   auto newer = hello_of(1, "m1");
   newer.protocol = 9;
   newer.version = "0.9.0";
