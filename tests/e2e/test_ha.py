@@ -34,6 +34,11 @@ def config_map(name, value="1"):
     return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"v": value}})
 
 
+def ask(address, port):
+    """By nc: wget of the static busybox crashes for want of a resolver library."""
+    return ["sh", "-c", r"printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 %s %d" % (address, port)]
+
+
 def traces(cluster_id):
     """Everything on the host that carries the cluster's id."""
     found = []
@@ -58,7 +63,17 @@ class WholeCluster(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
+        if cls.failed:
+            cls.g.tell()
         cls.g.close()
+
+    failed = False
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            type(self).failed = True
 
     def test_1_every_master_answers_and_the_workers_are_ready(self):
         g = self.g
@@ -87,15 +102,13 @@ class WholeCluster(unittest.TestCase):
         here = next(p for p in pods if p["spec"]["nodeName"] == "w1")
         there = next(p for p in pods if p["spec"]["nodeName"] == "w2")
         for at in g.masters:  # logs and exec go over the session the worker has with that master
-            got = g.out("exec", here["metadata"]["name"], "--", "wget", "-q", "-O-", "-T", "5",
-                        "http://%s:8080/" % there["status"]["podIP"], at=at)
-            self.assertTrue(got.strip())
+            got = g.out("exec", here["metadata"]["name"], "--", *ask(there["status"]["podIP"], 8080), at=at)
+            self.assertIn("200 OK", got)
             g.out("logs", there["metadata"]["name"], at=at)
         service = g.get("svc", "web")["spec"]["clusterIP"]
         for p in (here, there):
             until("the service answers in a pod of " + p["spec"]["nodeName"],
-                  lambda: g.kubectl("exec", p["metadata"]["name"], "--", "wget", "-q", "-O-", "-T", "2",
-                                    "http://%s/" % service, check=False).returncode == 0)
+                  lambda: "200 OK" in g.out("exec", p["metadata"]["name"], "--", *ask(service, 80), check=False))
 
     def test_3_a_killed_leader_is_replaced_under_watch_and_writes(self):
         g = self.g
