@@ -94,7 +94,7 @@ void watch_window::start(revision floor, revision seen) {
     bytes_.fetch_sub(t->bytes, std::memory_order_relaxed);
     t->bytes = 0;
     t->events.clear();
-    t->floor = floor;
+    if (!mutated(mutation::forget_silently)) t->floor = floor;
   }
   seen_->store(seen, std::memory_order_release);
   for (const auto& t : all) { // whoever waits behind the floor is to be told so

@@ -22,6 +22,7 @@ struct shape {
   unsigned workers = 2;
   bool control_plane = true; // api actors, duties, workers; else the group alone
   raft_timing timing;
+  bool small_limits = false; // short logs and watch windows: snapshots and 410 are common
 };
 
 /// A hollow node: a real kubelet over containers that outlive its process, attached to one master at a time.

@@ -50,8 +50,8 @@ private:
 class run {
 public:
   explicit run(const episode_options& o)
-      : o_(o), w_(o.seed), r_([this] { return w_.now(); }), c_(w_, r_, {o.seed, o.masters, 2, o.control_plane, {}}),
-        nemesis_(c_, o.nemesis), registers_(c_, {}), watchers_(c_, tables(o)), judge_(r_) {
+      : o_(o), w_(o.seed), r_([this] { return w_.now(); }), c_(w_, r_, shape_of(o)), nemesis_(c_, o.nemesis),
+        registers_(c_, {}), watchers_(c_, tables(o)), judge_(r_) {
     if (o.control_plane) api_.emplace(c_, api_load_options{});
     w_.on_step = [this](caf::actor_id who) { r_.mix(who); };
   }
@@ -76,6 +76,11 @@ public:
   }
 
 private:
+  static shape shape_of(const episode_options& o) {
+    shape s{o.seed, o.masters, 2, o.control_plane, {}, o.small_limits};
+    s.timing.lease_reads = o.lease_reads;
+    return s;
+  }
   static std::vector<std::string> tables(const episode_options& o) {
     if (o.control_plane) return {register_table, "configmaps", "pods"};
     return {register_table, register_table};
@@ -210,6 +215,8 @@ episode_options options_of(std::uint64_t seed, unsigned masters) {
   for (bool* kind : {&n.crashes, &n.pauses, &n.partitions, &n.bad_links, &n.disks, &n.corruption, &n.clocks,
                      &n.membership, &n.transfers})
     *kind = c.below(4) != 0;
+  o.small_limits = c.below(2) == 0;
+  o.lease_reads = !n.clocks && c.below(2) == 0;
   return o;
 }
 

@@ -18,7 +18,9 @@ struct episode_options {
   unsigned masters = 3;
   instant faults_for{std::chrono::minutes(10)};
   bool control_plane = true;
-  bool verbose = false; // tells every fault and role change as it happens
+  bool small_limits = false; // short logs and watch windows
+  bool lease_reads = false;  // only where clocks run alike
+  bool verbose = false;      // tells every fault and role change as it happens
   nemesis_options nemesis;
 };
 

@@ -67,6 +67,10 @@ void master::open_raft() {
   o.joining = founders_.empty();
   o.transport = cluster_.net.connect(id_);
   o.timing = cluster_.form.timing;
+  if (cluster_.form.small_limits) {
+    o.log_entries_max = 64;
+    o.window_events_max = 48;
+  }
   o.seed = cluster_.mixed_seed(id_.v, life_);
   o.board = board_;
   o.disk = door_ = open_disk();
