@@ -341,7 +341,7 @@ struct link_state {
   }
 
   void on_tick() {
-    self->delayed_send(self, limits::link::loop_tick, link_tick::value);
+    self->delayed_send(self, core->idle() ? limits::link::idle_tick : limits::link::loop_tick, link_tick::value);
     cluster_link_core::effects out;
     core->tick(now(), out);
     if (!out.empty()) perform(out);

@@ -66,6 +66,8 @@ public:
   void tick(instant now, effects& out);
   void stop(effects& out);
 
+  /// Nothing waits for time to pass.
+  bool idle() const noexcept { return calls() == 0 && feeding_; }
   std::uint64_t active() const noexcept { return active_; }
   std::string active_name() const;
   std::vector<std::string> open_names() const;

@@ -39,6 +39,7 @@ inline constexpr std::chrono::milliseconds silence_max = 1000ms;
 /// A master is more patient: it has nothing to switch to.
 inline constexpr std::chrono::milliseconds client_silence_max = 5000ms;
 inline constexpr std::chrono::milliseconds loop_tick = 100ms;
+inline constexpr std::chrono::milliseconds idle_tick = 500ms; // while nothing waits for an answer
 /// A session that is to be closed after its last words has this long to say them.
 inline constexpr std::chrono::milliseconds last_words = 1000ms;
 

@@ -127,6 +127,7 @@ private:
     f.state = o_.state;
     f.hub = o_.hub;
     f.rbac = rbac_;
+    f.group = o_.group;
     if (o_.board) f.counters = o_.board->enter("node/session " + name);
     peer->use(link, spawn_node_feed(system_, std::move(f)), spawn_remote_kubelet(system_, streams), streams);
     auto& held = nodes_[name];

@@ -18,9 +18,11 @@ namespace {
 
 using look_again = caf::atom_constant<caf::atom("lookagain")>;
 using bookmark = caf::atom_constant<caf::atom("bookmark")>;
+using up_to_date = caf::atom_constant<caf::atom("uptodate")>;
 /// More events than this to catch up with: a table is told whole instead.
 constexpr std::size_t resume_events_max = 4096;
 constexpr std::int64_t credit_max = 64 << 20;
+constexpr int rounds_max = 64; // messages and steps of one turn
 
 /// Walks one table of a fixed view, some objects at a time.
 class table_walk {
@@ -93,9 +95,11 @@ public:
   }
 
   void pump() {
-    while (send_waiting()) {
+    for (int round = 0; send_waiting(); ++round) {
+      if (round == rounds_max) return self_->send(self_, look_again::value); // others want the thread, too
       switch (mode_) {
-      case mode::idle: return;
+      case mode::idle:
+      case mode::asking: return;
       case mode::lagging:
         if (!try_begin()) return look_later();
         break;
@@ -109,12 +113,22 @@ public:
 
   void on_look() {
     looking_ = false;
+    if (mode_ == mode::asking) return ask();
+    pump();
+  }
+
+  /// The answer to the n-th question whether our view holds everything acknowledged.
+  void on_up_to_date(std::uint64_t n, bool yes) {
+    if (mode_ != mode::asking || n != asked_) return;
+    if (!yes) return look_later();
+    mode_ = mode::lagging;
     pump();
   }
 
   /// A cursor must not grow old because nothing happens in the tables of this node.
   void on_bookmark() {
     self_->delayed_send(self_, limits::link::feed_bookmark, bookmark::value);
+    if (mode_ == mode::asking) ask(); // whoever should have answered may be gone
     pump();
     if (mode_ == mode::live && waiting_.empty() && cursor_ > told_) {
       waiting_.emplace_back(feed_commit{told_ = cursor_});
@@ -127,7 +141,7 @@ public:
   }
 
 private:
-  enum class mode { idle, lagging, telling, live };
+  enum class mode { idle, asking, lagging, telling, live };
 
   void look_later() {
     if (std::exchange(looking_, true)) return;
@@ -155,6 +169,17 @@ private:
     cursor_ = cursor;
     told_tables_ = tables;
     mode_ = mode::lagging;
+    if (cursor_ > 0 || !o_.group) return;
+    mode_ = mode::asking;
+    ask();
+  }
+
+  /// A worker that knows nothing takes what it is told first as all there is: told an old state, it would end what the
+  /// cluster has started since. So the first state must be the newest.
+  void ask() {
+    caf::actor me{self_};
+    o_.group->read_barrier(
+        [me, n = ++asked_](const status& s) { caf::anon_send(me, up_to_date::value, n, s.code == 0); });
   }
 
   /// Starts telling at the newest view; false while this master has not seen what the worker has.
@@ -163,6 +188,7 @@ private:
     if (now->rev() < cursor_) return false;
     auto rules = o_.rbac->rules();
     const auto mask = permitted_tables(*rules, o_.self, *now);
+    if (mask == 0) return false; // the cluster's first objects are not there yet
     const bool known = cursor_ > 0 && told_tables_ == mask;
     std::vector<table_events> resumed;
     std::vector<const fed_table*> whole;
@@ -264,6 +290,7 @@ private:
   std::uint64_t epoch_ = 0;
   store::revision cursor_ = 0, told_ = 0;
   std::int64_t credit_ = 0;
+  std::uint64_t asked_ = 0;
   bool looking_ = false;
 };
 
@@ -320,6 +347,7 @@ caf::actor spawn_node_feed(caf::actor_system& sys, node_feed_options options) {
           s->pump();
         },
         [s](look_again) { s->on_look(); },
+        [s](up_to_date, std::uint64_t n, bool yes) { s->on_up_to_date(n, yes); },
         [s](bookmark) { s->on_bookmark(); },
     };
   });

@@ -7,6 +7,7 @@
 
 #include "actors/apiserver/rbac_index.hpp"
 #include "actors/link/frame_loop.hpp"
+#include "actors/raft/group_board.hpp"
 #include "actors/support/component.hpp"
 
 #include <caf/actor.hpp>
@@ -21,7 +22,8 @@ struct node_feed_options {
   std::shared_ptr<store::published> state;
   std::shared_ptr<store::watch_hub> hub;
   std::shared_ptr<apiserver::rbac_index> rbac;
-  counters_ptr counters; // may be null
+  std::shared_ptr<group_board> group; // null: the view is always the newest
+  counters_ptr counters;              // may be null
 };
 
 /// On whose behalf a component of a node's process acts.

@@ -76,7 +76,7 @@ result<void> session_peer::on_call(call&& m, std::size_t bytes) {
     return {};
   }
   link_->hold(bytes);
-  auto req = std::make_shared<request>(*m.req);
+  auto req = std::const_pointer_cast<request>(std::move(m.req)); // decoded a moment ago: nobody else holds it
   req->who = identity_of(m.as, facts_.who);
   req->fence_term = 0;
   auto asked = std::make_shared<api_call>();

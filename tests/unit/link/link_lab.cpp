@@ -139,7 +139,7 @@ lab_door::lab_door(link_lab& lab, std::string n, std::shared_ptr<group_board> gr
   o.api = {lab.api.api};
   o.state = view;
   o.hub = lab.raft.hub;
-  o.group = std::move(group);
+  o.group = group ? std::move(group) : lab.raft.group;
   o.nodes = doors;
   o.plain_peer.user = "kubernetes-admin";
   o.plain_peer.groups = {"system:masters", "system:authenticated"};

@@ -263,13 +263,9 @@ TEST_CASE("a worker waits for a master that lags behind what it has seen: a revi
   CHECK(w.link.state->current()->rev() > rev);
 }
 
-TEST_CASE("a master without a leader is left for one that has one") {
+TEST_CASE("masters that come and go are learned of") {
   link_lab lab;
-  auto board = std::make_shared<group_board>();
-  group_status s;
-  s.leader = store::member_id{1};
-  board->set(s);
-  lab_door m1(lab, "m1", board), m2(lab, "m2", board);
+  lab_door m1(lab, "m1"), m2(lab, "m2");
   lab_worker w(lab, "w1", {m1.address()});
   w.link.ready.wait();
   m1.sessions->set_masters({m1.address(), m2.address()}); // where the others are is learned
@@ -279,6 +275,47 @@ TEST_CASE("a master without a leader is left for one that has one") {
   m1.sessions->stop();
   REQUIRE(comes_true([&] { return w.link.link->status().active == "m2"; }));
   REQUIRE(comes_true([&] { return w.link.link->status().open.size() == 1; }));
+}
+
+TEST_CASE("a worker that knows nothing begins only where the newest state is known") {
+  link_lab lab;
+  lab.pod("p", "w1");
+  auto stranded = std::make_shared<group_board>(); // it believes in its leader and gets no answer from it
+  group_status s;
+  s.leader = store::member_id{1};
+  stranded->set(s);
+  lab_door m1(lab, "m1", stranded);
+  lab_worker w(lab, "w1", {m1.address()});
+  REQUIRE(comes_true([&] { return w.link.link->status().active == "m1"; }));
+  lab.make("services", "default", service_text("s"));
+  CHECK(w.call(request_of(verb::get, "services", "default", "s"))->code == 200); // calls are the API's matter
+  CHECK(w.link.ready.wait_for(0s) == std::future_status::timeout);
+  CHECK(w.link.state->current()->rev() == 0);
+  lab_door m2(lab, "m2");
+  m1.sessions->set_masters({m1.address(), m2.address()});
+  w.link.ready.wait();
+  CHECK(w.link.link->status().active == "m2");
+  CHECK(w.sees("pods", "default", "p"));
+}
+
+TEST_CASE("a master that knows no leader is left for one that does") {
+  link_lab lab;
+  auto board = std::make_shared<group_board>();
+  group_status s;
+  s.leader = store::member_id{1};
+  s.serving = true;
+  board->set(s);
+  lab_door m1(lab, "m1", board);
+  lab_worker w(lab, "w1", {m1.address()});
+  w.link.ready.wait();
+  lab_door m2(lab, "m2");
+  m1.sessions->set_masters({m1.address(), m2.address()});
+  REQUIRE(comes_true([&] { return w.link.link->status().open.size() == 2; }));
+  CHECK(w.link.link->status().active == "m1");
+  s.leader = store::member_id{};
+  s.serving = false;
+  board->set(s);
+  REQUIRE(comes_true([&] { return w.link.link->status().active == "m2"; }));
 }
 
 TEST_CASE("without a master, calls end with 503 and what the worker knew stays") {
