@@ -22,13 +22,19 @@ rbac_index::rbac_index(std::shared_ptr<store::published> state, std::shared_ptr<
 rbac_index::~rbac_index() = default;
 
 std::shared_ptr<const rbac::rbac_rules> rbac_index::rules() {
-  if (dirty_->load()) refresh();
+  // A refresh under way has cleared the mark already, but not published yet: the first one leaves nothing to return.
+  if (dirty_->load() || refreshing_.load()) refresh();
   return current_.load();
 }
 
 void rbac_index::refresh() {
   std::lock_guard lock(mutex_);
-  if (!dirty_->exchange(false)) return;
+  refreshing_ = true; // before the mark goes: whoever does not see the one sees the other
+  if (dirty_->exchange(false)) take_changes();
+  refreshing_ = false;
+}
+
+void rbac_index::take_changes() {
   if (!loaded_) reload();
   bool behind = false;
   for (std::size_t i = 0; i < kinds.size() && !behind; ++i) {

@@ -24,12 +24,14 @@ public:
 
 private:
   void refresh();
+  void take_changes();
   void reload();
   void apply(const store::event& e, std::size_t table);
 
   std::shared_ptr<store::published> state_;
   std::shared_ptr<store::watch_hub> hub_;
   std::shared_ptr<std::atomic<bool>> dirty_ = std::make_shared<std::atomic<bool>>(true);
+  std::atomic<bool> refreshing_{false};
   std::atomic<std::shared_ptr<const rbac::rbac_rules>> current_;
   std::mutex mutex_;
   std::unique_ptr<rbac::rbac_table> table_;

@@ -1,8 +1,11 @@
 #include "actors/apiserver/authenticate.hpp"
 #include "actors/apiserver/authorize.hpp"
+#include "actors/apiserver/rbac_index.hpp"
 #include "tests/support/api_lab.hpp"
 
 #include <doctest/doctest.h>
+
+#include <thread>
 
 using namespace troupe;
 using test::api_lab;
@@ -167,4 +170,17 @@ TEST_CASE("access reviews answer as requests would be") {
   const auto rules =
       l.post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", R"({"spec":{"namespace":"default"}})");
   CHECK(!jq::arr(rules.body, {"status", "resourceRules"}).empty());
+}
+
+TEST_CASE("whoever asks while the rules are read for the first time waits for them") {
+  api_lab l;
+  for (int round = 0; round < 50; ++round) {
+    apiserver::rbac_index index{l.services().options.state, l.services().options.hub};
+    std::shared_ptr<const rbac::rbac_rules> mine, others;
+    std::thread other{[&] { others = index.rules(); }};
+    mine = index.rules();
+    other.join();
+    REQUIRE(mine);
+    REQUIRE(others);
+  }
 }
