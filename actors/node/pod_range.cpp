@@ -30,9 +30,11 @@ json::value bare_node(const std::string& name, const std::string& range) {
   return {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}}}, {"spec", std::move(spec)}};
 }
 
-/// Once the range is there, or the reason why the Node cannot be made.
+/// Waits for the range, and makes the Node when there is none. A refusal is told once: while the first leader has not
+/// written the roles yet, every node is refused.
 void wait_for_range(caf::event_based_actor* self, const component_env& env, const std::string& wanted,
-                    const std::shared_ptr<std::promise<void>>& done, const std::shared_ptr<spdlog::logger>& log) {
+                    const std::shared_ptr<std::promise<void>>& done, const std::shared_ptr<std::string>& told,
+                    const std::shared_ptr<spdlog::logger>& log) {
   if (!given_range(env).empty()) {
     done->set_value();
     self->quit();
@@ -43,8 +45,9 @@ void wait_for_range(caf::event_based_actor* self, const component_env& env, cons
   self->request(env.api, call_patience, calls::create(env, refs::nodes, {}, bare_node(env.node_name, wanted)))
       .then(
           [=](const response_ptr& r) {
-            if (r->code >= 300 && r->code != 409)
-              log->warn("cannot register the node code={} reason=\"{}\"", r->code, r->error ? r->error->message : "");
+            const auto reason = r->code < 300 || r->code == 409 || !r->error ? std::string{} : r->error->message;
+            if (!reason.empty() && reason != *told) log->info("cannot register the node yet: {}", reason);
+            *told = reason;
             again();
           },
           [=](caf::error&) { again(); });
@@ -68,9 +71,10 @@ result<std::string> claim_pod_range(const node_base& base, const component_env& 
   const auto known = remembered_pod_range(base.layout.node_dir);
   auto done = std::make_shared<std::promise<void>>();
   const auto given = done->get_future().share();
+  auto told = std::make_shared<std::string>();
   const auto waiter = base.system->spawn([=, log = base.log](caf::event_based_actor* self) -> caf::behavior {
     self->send(self, caf::tick_atom::value);
-    return {[=](caf::tick_atom) { wait_for_range(self, env, known, done, log); }};
+    return {[=](caf::tick_atom) { wait_for_range(self, env, known, done, told, log); }};
   });
   if (!base.await(given, "the cluster to give this node a pod network")) {
     caf::anon_send_exit(waiter, caf::exit_reason::kill);
