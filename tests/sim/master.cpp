@@ -93,6 +93,7 @@ void master::open_api() {
   s->options.raft = raft_.raft;
   s->options.state = raft_.state;
   s->options.hub = raft_.hub;
+  s->options.group = raft_.group;
   s->options.node_name = "m" + std::to_string(id_.v);
   s->service_ips = *apiserver::ip_range::parse("10.96.0.0/16");
   s->rbac = std::make_shared<apiserver::rbac_index>(raft_.state, raft_.hub);
