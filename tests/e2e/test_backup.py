@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import TROUPE, Cluster, main, run
+from harness import TROUPE, Cluster, Group, main, run, until
 
 
 def config_map(name):
@@ -112,6 +112,51 @@ class Backup(unittest.TestCase):
         self.assertEqual([f for f in os.listdir(self.c.dir) if f.startswith("state.backup")], [])
         self.assertIn("name the file", self.say("backup", code=2))
         self.assertNotEqual(run([TROUPE, "backup", self.file, "--data-dir", "/nowhere"], check=False).returncode, 0)
+
+
+class Masters(unittest.TestCase):
+    def setUp(self):
+        self.g = Group(3)
+        self.addCleanup(self.g.close)
+        self.g.up()
+        for i in range(5):
+            self.g.apply(config_map("kept-%d" % i))
+
+    def names(self, at):
+        return {i["metadata"]["name"] for i in self.g.get("configmaps", at=at)["items"]}
+
+    def test_one_survivor_becomes_the_whole_group(self):
+        before = self.names("m1")
+        self.g.down()
+        for lost in ("m2", "m3"):
+            shutil.rmtree(os.path.join(self.g.data, lost))
+        run([TROUPE, "recover", "--data-dir", self.g.data, "--node", "m1", "--yes"])
+        self.g.start("m1")
+        self.assertEqual(self.names("m1"), before)
+        self.g.apply(config_map("later"), at="m1")
+        self.assertIn("later", self.names("m1"))
+
+    def test_a_damaged_master_is_repaired_by_the_others(self):
+        self.g.kill9("m2")
+        self.g.apply(config_map("meanwhile"), at="m1")
+        store = os.path.join(self.g.data, "m2", "store")
+        data = os.path.join(store, "data-1")
+        wal = max((os.path.join(data, f) for f in os.listdir(data) if f.endswith(".log")), key=os.path.getsize)
+        with open(wal, "r+b") as f:
+            f.seek(os.path.getsize(wal) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte ^ 0x55]))
+        self.g.start("m2")
+        self.assertIn("damaged-1", os.listdir(store))
+        with open(os.path.join(self.g.data, "m2", "troupe.log")) as f:
+            self.assertIn("the store is damaged", f.read())
+
+        def repaired():
+            with open(os.path.join(store, "member")) as f:
+                return "\ndamage \n" in f.read()
+        until("the others have given everything back", repaired)
+        self.assertIn("meanwhile", self.names("m2"))
 
 
 if __name__ == "__main__":
