@@ -1,6 +1,5 @@
 // cluster_link_dialer: keeps one session to one master open: dials, says hello, hands the session on, and dials again
-// when
-//                      it is over.
+//                      when it is over.
 // Owner:  the cluster link; one thread per master. Callbacks run on that thread.
 // Units:  limits::link::dial_patience, redial_*.
 // Errors: told as sentences; the dialer goes on until it is stopped.

@@ -1,8 +1,8 @@
-// mirror: a worker's copy of what its node may see of the cluster, as the view and the watch windows that components
-// read. Owner:  the cluster link's actor writes; `state` and `hub` are read from any thread. Units:  revisions are the
-// cluster's. What came before a `commit` becomes visible with it, all at once. Errors: frames in an order that makes no
-// sense are refused; the session is then worth nothing and another is made. Source: ours; the guarantees are those of
-// store/view.hpp and store/watch_hub.hpp.
+// mirror: a worker's copy of what its node may see of the cluster: the view and watch windows its components read.
+// Owner:  the cluster link's actor writes; `state` and `hub` are read from any thread.
+// Units:  revisions are the cluster's. What came before a commit becomes visible with it, all at once.
+// Errors: frames in an order that makes no sense are refused; the session is then worth nothing: another is made.
+// Source: ours; the guarantees are those of store/view.hpp and store/watch_hub.hpp.
 //
 // Worked example: the mirror stands at 40 and holds Secret s1 (revision 12). After a switch the new master sends
 //   table secrets: s2 (revision 7)      events: services MODIFIED a (44)      commit 45

@@ -1,6 +1,5 @@
 // node_session_core: which objects the agent of one node may see: all of some tables, its own pods, and the ConfigMaps
-// and
-//                    Secrets these pods refer to.
+//                    and Secrets these pods refer to.
 // Owner:  the feed actor of one node's session; pure over views and events.
 // Units:  a node's pods are few; a reference is counted once per pod.
 // Errors: -
