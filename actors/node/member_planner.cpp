@@ -168,14 +168,17 @@ member_step step_in(const master_row& row, const store::view& state, const group
   s.pending = true;
   s.who = row.id;
   const auto* m = g.find(row.id);
+  // Near the end of a young log is also who never answered; such a voter would only raise the majority.
+  const bool holds_something = m && m->match.value_or(0) > 0;
   if (!m) {
     s.what = member_step::kind::add_learner;
-  } else if (row.want == member_wish::learner || m->voter) {
+  } else if (m->voter || (row.want == member_wish::learner && holds_something)) {
     auto there = row;
     there.joining = false;
     s.what = member_step::kind::write;
     s.change = rewritten(state, there);
-  } else if (m->up() && m->match && *m->match + limits::promotion_lag_max >= g.last) {
+  } else if (row.want == member_wish::voter && m->up() && holds_something &&
+             *m->match + limits::promotion_lag_max >= g.last) {
     s.what = member_step::kind::promote;
   }
   return s;

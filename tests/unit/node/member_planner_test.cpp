@@ -114,6 +114,17 @@ TEST_CASE("a master is added as a learner, promoted when it has caught up, and t
   CHECK(even_warning(5).empty());
 }
 
+TEST_CASE("nobody votes, or counts as taken in, who never answered, however young the log is") {
+  town t(3);
+  t.g.last = 5;
+  REQUIRE(t.order(op::add, "m4"));
+  t.join(4, false, 0);
+  CHECK(t.next().what == step::none);
+  CHECK(t.next().pending);
+  t.member(4).match = 3;
+  CHECK(t.next().what == step::promote);
+}
+
 TEST_CASE("an id is never given twice, not even after a removal") {
   town t(3);
   REQUIRE(t.order(op::add, "m4"));
