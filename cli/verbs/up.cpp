@@ -278,6 +278,11 @@ int up_several(const up_options& o, const node::cluster_config& c) {
   }
   if (nodes.empty())
     return complain("none of the addresses in " + o.file + " belongs to this machine, so no node starts here", 2);
+  if (std::count_if(nodes.begin(), nodes.end(), [](const auto& n) { return n.config.worker && !n.in_namespace; }) > 1)
+    return complain(o.file + " gives several workers addresses of this machine; their pod networks and service rules "
+                             "would collide, so give the nodes no addresses (then each gets a network namespace) or "
+                             "leave one worker per machine",
+                    2);
   for (const auto& n : nodes)
     if (auto done = prepare_network(o.data_dir, *cluster, n); !done) return complain(done.error().message);
   if (o.node.empty()) return up_all(o, nodes);
