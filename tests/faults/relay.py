@@ -6,6 +6,7 @@ its own connections carry a mark, so that they are not redirected again.
 usage: relay.py PORT MARK     commands on standard input: "delay MILLISECONDS JITTER"; end of input ends it
 """
 import asyncio
+import os
 import random
 import socket
 import struct
@@ -71,7 +72,7 @@ async def main():
     while True:
         line = await commands.readline()
         if not line:
-            return
+            os._exit(0)  # with all its connections: their ends are no news
         words = line.split()
         if words and words[0] == b"delay":
             delay[0], delay[1] = float(words[1]) / 1000, float(words[2]) / 1000
