@@ -99,8 +99,8 @@ result<std::optional<member_record>> read_member(const std::string& node_dir) {
 }
 
 result<void> write_member(const std::string& node_dir, const member_record& r) {
-  const json::object doc{
-      {"format", format_version}, {"cluster", r.cluster}, {"node", r.node}, {"member", r.member}, {"begun", r.begun}};
+  const json::object doc{{"format", format_version}, {"cluster", r.cluster}, {"node", r.node},
+                         {"member", r.member},       {"store", r.store},     {"begun", r.begun}};
   return tls::write_private_file(file_of(node_dir), json::serialize(doc) + "\n");
 }
 

@@ -24,6 +24,7 @@ struct member_record {
   std::uint64_t member = 0;
   std::string store;  // drawn once: tells two directories of one member apart
   bool begun = false; // its store was made
+  friend bool operator==(const member_record&, const member_record&) = default;
 };
 
 struct member_decision {

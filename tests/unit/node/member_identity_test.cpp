@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 using namespace troupe::node;
 using how = member_decision::how;
 
@@ -82,4 +84,16 @@ TEST_CASE("a directory of another cluster or node is refused with both names") {
 
 TEST_CASE("a store without a record is not guessed at") {
   CHECK(refusal(decide(cluster(), std::nullopt, true)).find("no member.json") != std::string::npos);
+}
+
+TEST_CASE("what is written about a member is read back whole") {
+  char dir[] = "/tmp/troupe-member-XXXXXX";
+  REQUIRE(mkdtemp(dir));
+  CHECK_FALSE(read_member(dir)->has_value());
+  const member_record r{"0a1b2c", "m2", 7, "5ee7", true};
+  REQUIRE(write_member(dir, r).has_value());
+  const auto again = read_member(dir);
+  REQUIRE(again.has_value());
+  CHECK(**again == r);
+  std::filesystem::remove_all(dir);
 }
