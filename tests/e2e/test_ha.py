@@ -2,12 +2,13 @@
 replaced under watches and writes, and nothing is left behind."""
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
 import unittest
 
-from harness import Group, alive, main, run, until
+from harness import TROUPE, Group, alive, main, run, until
 
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
@@ -180,13 +181,68 @@ class WholeCluster(unittest.TestCase):
         self.assertFalse(os.path.exists(g.data))
 
 
+class Membership(unittest.TestCase):
+    """Masters come and go while the group runs."""
+
+    def master(self, *words):
+        return run([TROUPE, "master", *words, "--data-dir", self.g.data], env=self.g.env, timeout=60).stdout
+
+    def start(self, node):
+        return subprocess.Popen([TROUPE, "up", "-f", self.g.config, "--data-dir", self.g.data, "--node", node,
+                                 "--detach"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.g.env)
+
+    def said(self, node, words):
+        try:
+            with open(os.path.join(self.g.data, node, "troupe.log")) as f:
+                return words in f.read()
+        except FileNotFoundError:
+            return False
+
+    def member(self, node):
+        with open(os.path.join(self.g.data, node, "member.json")) as f:
+            return json.load(f)["member"]
+
+    def join(self, node, starting):
+        out = self.master("add", node, "--address", self.g.address(node))
+        self.assertIn(node + " belongs to the group", out)
+        told, _ = starting.communicate(timeout=60)
+        self.assertEqual(starting.returncode, 0, told)
+        until(node + " has what the others have",
+              lambda: "before" in self.g.out("get", "configmaps", at=node, check=False))
+
+    def test_a_master_is_added_and_one_that_lost_its_data_gets_a_new_id(self):
+        with Group(masters=3) as g:
+            self.g = g
+            g.apply(config_map("before"))
+            g.write_config(["m1", "m2", "m3", "m4"], [])
+            starting = self.start("m4")
+            until("m4 says what to do", lambda: self.said("m4", "run `troupe master add m4`"))
+            self.join("m4", starting)
+            self.assertEqual(self.member("m4"), 4)
+
+            g.kill9("m2")
+            shutil.rmtree(os.path.join(g.data, "m2"))
+            starting = self.start("m2")
+            until("m2 says what to do", lambda: self.said("m2", "run `troupe master remove m2`"))
+            self.assertIn("no longer belongs", self.master("remove", "m2"))
+            self.join("m2", starting)
+            self.assertEqual(self.member("m2"), 5)
+
+            # A copy of another member's directory is refused with both names.
+            g.kill9("m3")
+            shutil.rmtree(os.path.join(g.data, "m3"))
+            shutil.copytree(os.path.join(g.data, "m1"), os.path.join(g.data, "m3"))
+            told = run([TROUPE, "up", "-f", g.config, "--data-dir", g.data, "--node", "m3", "--detach"], check=False)
+            self.assertNotEqual(told.returncode, 0)
+            self.assertIn("that of node m1, but this node is m3", told.stderr + told.stdout)
+
+
 class Foreground(unittest.TestCase):
     def test_a_supervisor_starts_dead_nodes_again_and_stops_all(self):
         g = Group(masters=1, workers=1)
         try:
-            up = subprocess.Popen(["%s" % os.path.join(os.environ["TROUPE_BUILD_DIR"], "troupe"), "up", "-f", g.config,
-                                   "--data-dir", g.data], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  env=g.env)
+            up = subprocess.Popen([TROUPE, "up", "-f", g.config, "--data-dir", g.data], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, env=g.env)
             until("both nodes run", lambda: g.out("get", "nodes", check=False).count(" Ready ") == 1, 60)
             old = g.pid("w1")
             g.kill9("w1")
