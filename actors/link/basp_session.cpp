@@ -110,18 +110,24 @@ public:
       : scribe(fresh_handle()), address_(std::move(address)), link_(link), on_closed_(std::move(on_closed)),
         stream_(loop, parts.fd, std::move(parts.tls), std::move(link)) {
     link_->fd_ = parts.fd;
+    link_->loop_ = &loop;
   }
   ~basp_scribe() override {
     {
       std::lock_guard lock(link_->mutex_);
       link_->fd_ = -1; // before the stream closes it
+      link_->scribe_ = nullptr;
     }
     if (on_closed_) on_closed_();
   }
 
   void configure_read(io::receive_policy::config config) override {
     stream_.configure_read(config);
-    if (!std::exchange(started_, true)) stream_.start(this);
+    if (std::exchange(started_, true)) return;
+    stream_.start(this);
+    std::lock_guard lock(link_->mutex_);
+    link_->scribe_ = this;
+    if (link_->closing_) stream_.backend().post([l = link_] { l->leave(); });
   }
   void ack_writes(bool enable) override { stream_.ack_writes(enable); }
   std::vector<char>& wr_buf() override { return stream_.wr_buf(); }
@@ -138,6 +144,17 @@ public:
   std::string addr() const override { return address_; }
   std::uint16_t port() const override { return 0; }
 
+  /// BASP lets go at once, the loop after what it has queued. CAF forgets a stream that is taken out of its loop in the
+  /// turn that put it in (a dial that meets a heartbeat): it would hold itself, and its socket, for ever.
+  void leave() {
+    detach(&stream_.backend(), true);
+    stream_.backend().post([me = caf::intrusive_ptr<basp_scribe>(this)] {
+      if (me->stream_.eventbf() != 0) return; // the broken socket ends it
+      me->stream_.removed_from_loop(net::operation::read);
+      me->stream_.removed_from_loop(net::operation::write);
+    });
+  }
+
 private:
   std::string address_;
   std::shared_ptr<basp_link> link_;
@@ -148,7 +165,19 @@ private:
 
 void basp_link::close() {
   std::lock_guard lock(mutex_);
-  if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
+  if (fd_ < 0) return;
+  ::shutdown(fd_, SHUT_RDWR);
+  if (std::exchange(closing_, true)) return;
+  loop_->post([me = shared_from_this()] { me->leave(); });
+}
+
+void basp_link::leave() {
+  caf::intrusive_ptr<basp_scribe> s;
+  {
+    std::lock_guard lock(mutex_);
+    s.reset(scribe_);
+  }
+  if (s) s->leave();
 }
 
 bool basp_link::closed() const {

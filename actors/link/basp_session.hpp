@@ -9,6 +9,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/io/network/multiplexer.hpp>
 #include <caf/io/scribe.hpp>
 
 #include <atomic>
@@ -34,7 +35,7 @@ void configure_middleman(caf::actor_system_config& config, basp_timing timing = 
 bool node_name_is_drawn(const caf::actor_system& sys);
 
 /// A session after its hand-over.
-class basp_link {
+class basp_link : public std::enable_shared_from_this<basp_link> {
 public:
   /// Any thread; the i/o thread notices at once. Idempotent.
   void close();
@@ -45,7 +46,11 @@ public:
 private:
   friend class basp_policy;
   friend class basp_scribe;
+  void leave(); // i/o thread
   mutable std::mutex mutex_;
+  class basp_scribe* scribe_ = nullptr; // from its start to its end, both on the i/o thread
+  caf::io::network::multiplexer* loop_ = nullptr;
+  bool closing_ = false;
   int fd_ = -1; // -1: closed; the scribe closes the descriptor itself
   std::atomic<std::uint64_t> in_{0}, out_{0};
 };

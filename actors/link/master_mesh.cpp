@@ -173,9 +173,10 @@ void mesh_impl::on_session(link::session s, const std::string& bytes) {
   if (why.empty() && a->theirs.member > options_.self)
     why = "master \"" + a->theirs.name + "\" dialed master \"" + options_.name +
           "\", but the one with the lower member id dials; both need the same list of masters";
+  a->peer = parts_->peers.find(a->theirs.member);
+  if (why.empty() && a->peer) why = refuse_store(parts_->mine, a->theirs, a->peer->store());
   if (why.empty()) why = second_opinion(a->theirs);
   if (!why.empty()) return refuse(s, why);
-  a->peer = parts_->peers.find(a->theirs.member);
   auto to = keeper_->get();
   if (!a->peer || !to) return;
   a->session = std::move(s);
@@ -206,7 +207,9 @@ void mesh_impl::dial_loop(const mesh::peer_ptr& peer) {
     auto d = dial_once(at, peer);
     if (d) {
       caf::anon_send(keeper_->get(), std::move(*d));
-      pause = peer->wait_until_up() ? bounds::redial_first : std::min(2 * pause, bounds::redial_last);
+      const bool up = peer->wait_until_up();
+      if (!up) log_->info("no link with master \"{}\" yet: {}", at.name, peer->status().last_error);
+      pause = up ? bounds::redial_first : std::min(2 * pause, bounds::redial_last);
       continue;
     }
     const bool was_refused = d.error().code == refused_code;
@@ -237,6 +240,7 @@ result<mesh::dialed_ptr> mesh_impl::dial_once(const mesh_peer& at, const mesh::p
     return refused(s->peer_address() + " answered a hello with what is no answer; it is no master of this release");
   if (!d->answer.refusal.empty()) return refused(d->answer.refusal);
   auto why = refuse_answer(parts_->mine, at, d->answer.hello, proof(*s));
+  if (why.empty()) why = refuse_store(parts_->mine, d->answer.hello, peer->store());
   if (why.empty()) why = second_opinion(d->answer.hello);
   if (!why.empty()) return refused(std::move(why));
   d->session = std::move(*s);

@@ -26,7 +26,7 @@ using clock = std::chrono::steady_clock;
 struct lane {
   peer_ptr peer;
   store::member_id member;
-  std::uint64_t life = 0;
+  mesh_hello theirs;
   bool dialed = false, up = false, ending = false;
   std::shared_ptr<basp_link> session;
   caf::actor remote;
@@ -94,7 +94,7 @@ void gateway_state::accept(accepted_ptr a) {
   bool wait = false;
   for (auto& [number, l] : lanes) {
     if (l.peer != a->peer) continue;
-    const auto why = l.up && !l.ending ? refuse_duplicate(parts->mine, a->theirs, l.life) : std::string{};
+    const auto why = l.up && !l.ending ? refuse_duplicate(parts->mine, a->theirs, l.theirs.life) : std::string{};
     if (!why.empty()) {
       log->error("refused a link from {}: {}", a->session.peer_address(), why);
       answer(a->session, {why, parts->mine, 0});
@@ -142,7 +142,7 @@ lane& gateway_state::enter(std::uint64_t number, link::session s, peer_ptr peer,
   auto& l = lanes[number];
   l.peer = std::move(peer);
   l.member = theirs.member;
-  l.life = theirs.life;
+  l.theirs = theirs;
   l.session = std::move(handed.link);
   l.heard = now();
   out = std::move(handed.scribe);
@@ -176,7 +176,7 @@ void gateway_state::on_attached(const attached& a) {
 void gateway_state::bring_up(std::uint64_t number, lane& l) {
   l.up = true;
   l.heard = now();
-  l.peer->link_up(number, l.life, l.remote);
+  l.peer->link_up(number, l.theirs, l.remote);
   log->info("linked with master \"{}\" (member {})", l.peer->at().name, l.member.v);
   if (parts->on_change) parts->on_change(l.member, true);
 }

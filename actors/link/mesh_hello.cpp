@@ -140,6 +140,14 @@ std::string refuse_duplicate(const mesh_hello& mine, const mesh_hello& theirs, s
          me(mine) + " already; two processes must not run with one name: stop one of them";
 }
 
+std::string refuse_store(const mesh_hello& mine, const mesh_hello& theirs, const std::string& known_store) {
+  if (known_store.empty() || theirs.store.empty() || theirs.store == known_store) return {};
+  return me(theirs) + " (" + member_text(theirs.member) + ") comes with the data directory " + in_quotes(theirs.store) +
+         ", and " + me(mine) + " knows it with " + in_quotes(known_store) +
+         "; a master that lost its data must not vote under its old id: remove it and add it again with 'troupe "
+         "master'";
+}
+
 std::string master_user(std::string_view name) { return std::string(tls::master_user_prefix) + std::string(name); }
 
 bool is_master(const identity& certificate, std::string_view name) {

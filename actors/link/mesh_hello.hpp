@@ -54,6 +54,9 @@ std::string refuse_answer(const mesh_hello& mine, const mesh_peer& dialed, const
 /// Another process with the same name is linked already.
 std::string refuse_duplicate(const mesh_hello& mine, const mesh_hello& theirs, std::uint64_t linked_life);
 
+/// The same member with another data directory than it had while `mine` knows it. Empty names are unknown.
+std::string refuse_store(const mesh_hello& mine, const mesh_hello& theirs, const std::string& known_store);
+
 /// The user name that a master's certificate must carry.
 std::string master_user(std::string_view name);
 /// Whether the certificate is that of the master called `name`; for both kinds of links.

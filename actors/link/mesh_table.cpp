@@ -58,10 +58,10 @@ void peer_entry::set_phase(phase p) {
   changed_.notify_all();
 }
 
-void peer_entry::link_up(std::uint64_t link, std::uint64_t life, caf::actor remote) {
+void peer_entry::link_up(std::uint64_t link, const mesh_hello& theirs, caf::actor remote) {
   std::lock_guard lock(mutex_);
   link_ = link;
-  life_ = life;
+  if (store_.empty()) store_ = theirs.store;
   remote_ = std::move(remote);
   sent_ = taken_ = 0;
   ++status_.links;
@@ -77,7 +77,7 @@ void peer_entry::link_down(std::uint64_t link, const std::string& why) {
   if (phase_ == phase::up) status_.since = std::chrono::system_clock::now();
   last_handle = std::move(remote_);
   remote_ = nullptr;
-  link_ = life_ = 0;
+  link_ = 0;
   sent_ = taken_ = 0;
   if (!why.empty()) status_.last_error = why;
   set_phase(phase::apart);
@@ -170,9 +170,9 @@ mesh_peer_status peer_entry::status() const {
   return s;
 }
 
-std::uint64_t peer_entry::linked_life() const {
+std::string peer_entry::store() const {
   std::lock_guard lock(mutex_);
-  return phase_ == phase::up ? life_ : 0;
+  return store_;
 }
 
 table::change table::set(const std::vector<mesh_peer>& peers) {

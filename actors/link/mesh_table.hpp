@@ -31,7 +31,7 @@ public:
   void send(const raft::parcel& p);
 
   // Gateway.
-  void link_up(std::uint64_t link, std::uint64_t life, caf::actor remote);
+  void link_up(std::uint64_t link, const mesh_hello& theirs, caf::actor remote);
   /// The session is gone; ignored when another one is up.
   void link_down(std::uint64_t link, const std::string& why);
   void taken(std::uint64_t link, std::uint64_t bytes);
@@ -58,7 +58,7 @@ public:
 
   mesh_peer at() const;
   mesh_peer_status status() const;
-  std::uint64_t linked_life() const; // 0: no link is up
+  std::string store() const; // that it came with first; empty: not known yet
 
 private:
   void set_phase(phase p);
@@ -69,7 +69,8 @@ private:
   bool retired_ = false, left_ = false;
   std::chrono::steady_clock::time_point left_since_{}, last_told_{};
   caf::actor remote_;
-  std::uint64_t link_ = 0, life_ = 0;
+  std::string store_;
+  std::uint64_t link_ = 0;
   std::uint64_t sent_ = 0, taken_ = 0; // of this link
   mesh_peer_status status_;
 };

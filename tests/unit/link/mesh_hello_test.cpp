@@ -188,6 +188,28 @@ TEST_CASE("the store's own opinion counts: a stale data directory is refused wit
   REQUIRE(one.wait_error(2, "a data directory that was replaced"));
 }
 
+TEST_CASE("a master that comes back with another data directory is refused, whoever dials") {
+  const auto with = [](const std::string& store) { return [store](mesh_options& o) { o.store = store; }; };
+  auto one = std::make_unique<lab_master>(1, with("a"));
+  lab_master two{2, with("b")};
+  auto three = std::make_unique<lab_master>(3, with("c"));
+  REQUIRE(link_all({one.get(), &two, three.get()}));
+  const auto port = three->mesh->port();
+  one.reset();
+  three.reset();
+  REQUIRE(two.wait_linked(1, false));
+  REQUIRE(two.wait_linked(3, false));
+  one = std::make_unique<lab_master>(1, with("wiped"));
+  one->start({two.address()});
+  REQUIRE(one->wait_error(2, "comes with the data directory \"wiped\", and master \"m2\" knows it with \"a\""));
+  three = std::make_unique<lab_master>(3, [&](mesh_options& o) {
+    o.store = "new";
+    o.port = port;
+  });
+  three->start({two.address()});
+  REQUIRE(two.wait_error(3, "comes with the data directory \"new\", and master \"m2\" knows it with \"c\""));
+}
+
 TEST_CASE("who says hello and then nothing keeps no link, and the real master gets one") {
   lab_master one{1}, two{2};
   two.start({one.address()});

@@ -48,7 +48,10 @@ TEST_CASE("each of three masters is linked with each other over one session per 
     CHECK(got.size() == 2);
     CHECK_FALSE(got.contains("from " + m->name));
   }
-  CHECK(three.mesh->listener().established == 2);
+  // A first try may meet a heartbeat of BASP and be made again; of the links there is one per pair.
+  CHECK(three.mesh->listener().established >= 2);
+  CHECK(one.status(3).links == 1);
+  CHECK(two.status(3).links == 1);
   CHECK(one.mesh->listener().established == 0);
 }
 
@@ -154,6 +157,19 @@ TEST_CASE("peers can be added, moved and removed while running") {
   REQUIRE(two.wait_linked(1, false));
   CHECK(one.mesh->peers().size() == 1);
   CHECK(one.status(3).links == 1);
+}
+
+TEST_CASE("a dial that meets a heartbeat of BASP is given up whole and made again") {
+  const basp_timing hectic{std::chrono::milliseconds(2), std::chrono::milliseconds(2000)};
+  lab_master one{1, {}, hectic}, two{2, {}, hectic};
+  REQUIRE(link_all({&one, &two}));
+  for (int i = 0; i < 10; ++i) {
+    one.mesh->set_peers({});
+    REQUIRE(two.wait_linked(1, false));
+    one.mesh->set_peers({two.address()});
+    REQUIRE(one.wait_linked(2));
+    REQUIRE(two.wait_linked(1));
+  }
 }
 
 TEST_CASE("a member that left the group is hung up on after a while, and dialed again when it is back in") {
