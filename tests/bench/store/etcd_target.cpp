@@ -47,8 +47,8 @@ public:
     for (std::size_t i = 0; i < o.connections; ++i)
       for (const auto& endpoint : o.endpoints) {
         grpc::ChannelArguments args;
-        args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1); // or all channels would share one connection
-        args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+        args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);   // or all channels would share one connection
+        args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000); // what one attempt may take
         args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
         args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
         args.SetMaxReceiveMessageSize(-1);
@@ -56,8 +56,9 @@ public:
         kv_.push_back(pb::KV::NewStub(channels_.back()));
       }
     maintenance_ = pb::Maintenance::NewStub(channels_.front());
-    if (!channels_.front()->WaitForConnected(deadline_after(std::chrono::seconds(5))))
-      throw std::runtime_error("etcd does not accept connections at " + o.endpoints.front());
+    for (std::size_t i = 0; i < o.connections; ++i)
+      if (!channels_[home(i)]->WaitForConnected(deadline_after(std::chrono::seconds(5))))
+        throw std::runtime_error("etcd does not accept connections at " + o.endpoints[i % o.endpoints.size()]);
   }
 
   ~etcd_target() override {
@@ -140,10 +141,11 @@ public:
 private:
   /// Channels lie as [connection][endpoint]: slot n uses connection n mod connections, and a home endpoint that
   /// changes with the connection.
-  pb::KV::Stub& stub(std::size_t slot) {
+  pb::KV::Stub& stub(std::size_t slot) { return *kv_[home(slot)]; }
+  std::size_t home(std::size_t slot) const {
     const auto moved = slot < moved_.size() ? moved_[slot] : 0;
     const auto connection = slot % options_.connections, endpoints = options_.endpoints.size();
-    return *kv_[connection * endpoints + (connection + moved) % endpoints];
+    return connection * endpoints + (connection + moved) % endpoints;
   }
   template <class Response, class Begin>
   void start(std::size_t slot, Begin begin) {

@@ -77,7 +77,7 @@ int make_pki(const std::string& dir) {
 result<std::shared_ptr<master_mesh>> make_mesh(caf::actor_system& sys, const settings& s) {
   mesh_options m;
   m.system = &sys;
-  m.self = {s.member};
+  m.self = store::member_id(s.member);
   m.name = name_of(s.member);
   m.cluster_id = "bench";
   m.store = name_of(s.member);
@@ -89,7 +89,7 @@ result<std::shared_ptr<master_mesh>> make_mesh(caf::actor_system& sys, const set
     m.own = {bench::read_file(s.pki_dir + "/" + m.name + ".crt"), bench::read_file(s.pki_dir + "/" + m.name + ".key")};
   }
   for (std::uint64_t other = 1; other <= s.ports.size(); ++other)
-    if (other != s.member) m.peers.push_back({{other}, name_of(other), "127.0.0.1", s.ports[other - 1]});
+    if (other != s.member) m.peers.push_back({store::member_id(other), name_of(other), "127.0.0.1", s.ports[other - 1]});
   return make_master_mesh(std::move(m));
 }
 
@@ -113,9 +113,9 @@ int serve(const settings& s) {
   raft_options r;
   r.data_dir = s.data_dir;
   r.cluster_id = "bench";
-  r.member = {s.member};
+  r.member = store::member_id(s.member);
   for (std::uint64_t m = 1; m <= s.ports.size(); ++m)
-    r.founders.push_back({m});
+    r.founders.push_back(store::member_id(m));
   if (s.ports.size() > 1) r.transport = mesh;
   r.retention = std::chrono::seconds(s.retention_s);
   r.seed = std::random_device{}();
