@@ -6,8 +6,10 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <random>
 
@@ -21,6 +23,9 @@ const char* commit() {
   const char* c = std::getenv("TROUPE_COMMIT");
   return c ? c : "unknown";
 }
+
+/// A long run that is told to end finishes its episode and prints its totals.
+volatile std::sig_atomic_t told_to_end = 0;
 
 struct wishes {
   std::uint64_t seed = 0;
@@ -77,10 +82,12 @@ bool parse(int argc, char** argv, wishes& w) {
 
 int simulate(const wishes& w) {
   const auto begun = std::chrono::steady_clock::now();
+  const auto cpu_begun = std::clock();
   totals sums;
   instant passed{0}, slowest{0};
   unsigned done = 0, failed = 0;
-  for (auto seed = w.seed; w.episodes != 0 ? done < w.episodes : in_hours(passed) < w.hours; ++seed, ++done) {
+  const auto enough = [&] { return w.episodes != 0 ? done >= w.episodes : in_hours(passed) >= w.hours; };
+  for (auto seed = w.seed; !told_to_end && !enough(); ++seed, ++done) {
     auto o = options_of(seed, w.masters);
     o.verbose = w.verbose;
     if (w.alone) o.control_plane = false;
@@ -105,14 +112,16 @@ int simulate(const wishes& w) {
     std::fflush(stdout);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  const double cpu = static_cast<double>(std::clock() - cpu_begun) / CLOCKS_PER_SEC;
   std::printf(
-      "%u episodes from seed %lu, commit %s: %.2f virtual hours in %.1f s (%.0fx real time); %lu operations, "
+      "%u episodes from seed %lu, commit %s: %.2f virtual hours in %.1f s (%.0fx real time, %.0fx per second of CPU); "
+      "%lu operations, "
       "%lu api calls, %lu faults, %lu terms led, %lu membership entries, %lu snapshots, %lu starts, %lu parcels, "
       "%lu watch events; slowest convergence %.0f s; %u failed\n",
       done, w.seed, commit(), in_hours(passed), took.count(),
-      std::chrono::duration<double>(passed).count() / took.count(), sums.operations, sums.api_calls, sums.faults,
-      sums.elections, sums.config_changes, sums.snapshots, sums.starts, sums.parcels, sums.watch_events,
-      std::chrono::duration<double>(slowest).count(), failed);
+      std::chrono::duration<double>(passed).count() / took.count(), std::chrono::duration<double>(passed).count() / cpu,
+      sums.operations, sums.api_calls, sums.faults, sums.elections, sums.config_changes, sums.snapshots, sums.starts,
+      sums.parcels, sums.watch_events, std::chrono::duration<double>(slowest).count(), failed);
   return failed == 0 ? 0 : 1;
 }
 
@@ -120,6 +129,8 @@ int simulate(const wishes& w) {
 
 int main(int argc, char** argv) {
   spdlog::set_level(spdlog::level::off);
+  std::signal(SIGINT, [](int) { told_to_end = 1; });
+  std::signal(SIGTERM, [](int) { told_to_end = 1; });
   wishes w;
   try {
     if (!parse(argc, argv, w)) return 0;
