@@ -206,7 +206,8 @@ episode_options options_of(std::uint64_t seed, unsigned masters) {
   chance c(seed, "options");
   episode_options o;
   o.seed = seed;
-  o.masters = masters != 0 ? masters : c.below(3) == 0 ? 5 : 3;
+  const unsigned drawn = c.below(3) == 0 ? 5 : 3; // drawn in any case: what follows must not depend on the wish
+  o.masters = masters != 0 ? masters : drawn;
   o.faults_for = c.between(instant(5min), instant(20min));
   o.control_plane = c.below(3) != 0;
   auto& n = o.nemesis;
