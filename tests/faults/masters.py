@@ -157,6 +157,14 @@ class Masters:
             time.sleep(0.05)
         raise RuntimeError("no leader within %d s" % seconds)
 
+    def until_all_answer(self, seconds=30):
+        """Only a minority may be broken at a time: the one before must be back."""
+        deadline = time.monotonic() + seconds
+        while not all(self.statuses().values()):
+            if time.monotonic() > deadline:
+                return self.until_ready(1)  # says who is missing, with its log
+            time.sleep(0.1)
+
     def until_ready(self, seconds=30):
         """All masters answer and are equally far."""
         deadline = time.monotonic() + seconds

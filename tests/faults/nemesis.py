@@ -125,6 +125,7 @@ class Nemesis:
         return self.chance.choices(names, [self.WEIGHTS[n] for n in names])[0]
 
     def step(self, name):
+        self.masters.until_all_answer()
         leader = self.masters.leader()
         others = [m for m in self.masters.all if m is not leader]
         follower = self.chance.choice(others)

@@ -149,6 +149,9 @@ def judge(run, nemesis, prober, creators, path, args):
     if gaps:
         print("%d leader kills: longest time without a write p50 %.2f s, p99 %.2f s, longest %.2f s (aim: p99 <= %.1f s)"
               % (len(gaps), quantile(gaps, 0.5), quantile(gaps, 0.99), max(gaps), GAP_AIM_SECONDS))
+        for kill, gap in zip(nemesis.kills, gaps):
+            if gap > GAP_AIM_SECONDS:
+                print("the kill at %.1f s: %.2f s without a write" % (kill - run.begun, gap))
         if quantile(gaps, 0.99) > GAP_AIM_SECONDS * args.patience:
             problems.append("a dead leader was replaced too late")
     print("%d objects created and acknowledged, all looked for on every master; answers: %s" % (
