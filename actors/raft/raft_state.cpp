@@ -154,6 +154,7 @@ void raft_state::on_written(const write_done& done) {
   if (done.error) {
     if (!write_error_) spdlog::error("raft: {}", done.error->message);
     write_error_ = done.error;
+    if (done.error->reason == "StoreDamaged" && !alone()) return leave_service(done.error->message);
     // The objects stay owed to the disk; the log holds what they come from.
     unsaved_.insert(unsaved_.begin(), group.changes.begin(), group.changes.end());
     group.changes.clear();

@@ -186,6 +186,7 @@ private:
   void begin_check(store::log_index at);
   void compare_hashes();
   void take_verdict(const raft::diverged& v);
+  void leave_service(const std::string& why);
 
   raft_inner_actor::pointer self_ = nullptr;
   raft_options options_;

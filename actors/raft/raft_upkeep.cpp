@@ -153,10 +153,14 @@ void raft_state::compare_hashes() {
 }
 
 void raft_state::take_verdict(const raft::diverged& v) {
+  leave_service("this master's state differs from the majority's at log index " + std::to_string(v.at.v) + " (hash " +
+                std::to_string(v.found) + ", theirs " + std::to_string(v.expected) + ")");
+}
+
+/// What this member holds is not to be trusted: it must not answer, vote or be asked any more.
+void raft_state::leave_service(const std::string& why) {
   if (!out_of_service_.empty()) return;
-  out_of_service_ = "this master's state differs from the majority's at log index " + std::to_string(v.at.v) +
-                    " (hash " + std::to_string(v.found) + ", theirs " + std::to_string(v.expected) +
-                    "): it is out of service; at its next start it takes the state from the others";
+  out_of_service_ = why + ": it is out of service; at its next start it takes the state from the others";
   spdlog::critical("raft: {}", out_of_service_);
   if (auto noted = disk_->condemn(out_of_service_); !noted) spdlog::critical("raft: {}", noted.error().message);
   publish_status();
