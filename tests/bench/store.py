@@ -207,10 +207,9 @@ class Etcd(Store):
                "--quota-backend-bytes", str(8 << 30)]
         if self.tls:
             for prefix in ("", "peer-"):
-                cmd += ["--%scert-file" % prefix, self.bench.pki("serving.crt"), "--%skey-file" % prefix,
-                        self.bench.pki("serving.key"), "--%strusted-ca-file" % prefix, self.bench.pki("ca.crt")]
-            # Between members only the server's certificate is checked: it is a serving certificate.
-            cmd += ["--client-cert-auth"]
+                cmd += ["--%scert-file" % prefix, self.bench.pki("etcd.crt"), "--%skey-file" % prefix,
+                        self.bench.pki("etcd.key"), "--%strusted-ca-file" % prefix, self.bench.pki("ca.crt")]
+            cmd += ["--client-cert-auth", "--peer-client-cert-auth"]
         return cmd
 
 

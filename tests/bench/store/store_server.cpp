@@ -9,6 +9,7 @@
 #include "actors/link/master_mesh.hpp"
 #include "actors/link/node_session.hpp"
 #include "actors/raft/group_board.hpp"
+#include "net/tls/issue.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -61,10 +62,17 @@ int make_pki(const std::string& dir) {
   save("ca.crt", (*made)->ca_pem);
   save("client.crt", (*made)->admin.cert_pem);
   save("client.key", (*made)->admin.key_pem);
-  const auto serving = tls::issue_serving(**made, "localhost", {"localhost"}, {"127.0.0.1"});
-  if (!serving) throw std::runtime_error(serving.error().message);
-  save("serving.crt", serving->cert_pem);
-  save("serving.key", serving->key_pem);
+  // etcd's members dial each other with the certificate that they serve with.
+  tls::detail::leaf_request both;
+  both.common_name = "localhost";
+  both.dns = {"localhost"};
+  both.ips = {"127.0.0.1"};
+  both.server = both.client = true;
+  both.now = o.now;
+  const auto etcd = tls::detail::sign_leaf((*made)->ca_pem, (*made)->ca_key_pem, both);
+  if (!etcd) throw std::runtime_error(etcd.error().message);
+  save("etcd.crt", etcd->cert_pem);
+  save("etcd.key", etcd->key_pem);
   for (std::uint64_t member = 1; member <= 3; ++member) {
     const auto own = tls::issue_master(**made, name_of(member));
     if (!own) throw std::runtime_error(own.error().message);
@@ -89,7 +97,8 @@ result<std::shared_ptr<master_mesh>> make_mesh(caf::actor_system& sys, const set
     m.own = {bench::read_file(s.pki_dir + "/" + m.name + ".crt"), bench::read_file(s.pki_dir + "/" + m.name + ".key")};
   }
   for (std::uint64_t other = 1; other <= s.ports.size(); ++other)
-    if (other != s.member) m.peers.push_back({store::member_id(other), name_of(other), "127.0.0.1", s.ports[other - 1]});
+    if (other != s.member)
+      m.peers.push_back({store::member_id(other), name_of(other), "127.0.0.1", s.ports[other - 1]});
   return make_master_mesh(std::move(m));
 }
 
