@@ -6,6 +6,7 @@ namespace troupe::sim {
 
 namespace {
 constexpr std::chrono::milliseconds tend_every{500};
+constexpr std::chrono::seconds repair_takes{10}; // after its state is back, until a member votes again for certain
 
 std::string named(const master& m) { return std::to_string(m.id().v); }
 } // namespace
@@ -119,8 +120,11 @@ void nemesis::tend() {
     if (!m->up() && !retired_.contains(m->id())) revive(*m);
   std::erase_if(damaged_, [&](member_id id) {
     const auto* m = cluster_.find(id);
-    return retired_.contains(id) || (m->up() && m->disk->damage.empty() && m->disk->condemned.empty() &&
-                                     m->seen()->applied_index() >= first_intact_[id]);
+    const auto* l = cluster_.leader();
+    const bool whole = m->up() && l && (l == m || m->status().leader == l->id()) && m->disk->damage.empty() &&
+                       m->disk->condemned.empty() && m->seen()->applied_index() >= first_intact_[id];
+    if (!whole) whole_since_[id] = cluster_.w.now();
+    return retired_.contains(id) || (whole && whole_since_[id] + repair_takes <= cluster_.w.now());
   });
   cluster_.tend_workers();
   look_at_members();
@@ -182,6 +186,7 @@ void nemesis::corrupt_one() {
   if (std::find(voters_.begin(), voters_.end(), m->id()) == voters_.end()) return;
   note("corrupt sector on the disk of " + named(*m));
   damaged_.insert(m->id());
+  whole_since_[m->id()] = cluster_.w.now();
   first_intact_[m->id()] = std::max(m->disk->last(), m->seen() ? m->seen()->applied_index() : log_index{});
   m->crash();
   m->disk->corrupt();

@@ -80,6 +80,7 @@ private:
   bool calm_ = false, changing_ = false, looking_ = false;
   std::set<member_id> reviving_;
   std::set<member_id> damaged_;
+  std::map<member_id, instant> whole_since_;
   std::map<member_id, log_index> first_intact_; // what a damaged member held: until it has that again, it is damaged
   std::set<member_id> gone_;                    // their removal was acknowledged
   std::set<member_id> retired_;
