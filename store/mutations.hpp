@@ -37,10 +37,9 @@ enum class mutation : std::uint8_t {
   read_before_apply,  // a linearizable read does not wait until its index is applied
   stale_lease,        // a lease outlives the followers' patience
   // Writes and store.
-  skip_fence,       // a write fenced for a former term is applied
-  skip_compare,     // a compare that does not hold stops nothing
-  repropose_open,   // a write whose fate is open is proposed again
-  forward_any_term, // a leader appends what was forwarded to a leader of another term
+  skip_fence,     // a write fenced for a former term is applied
+  skip_compare,   // a compare that does not hold stops nothing
+  repropose_open, // a write whose fate is open is proposed again
   // Watches.
   forget_silently, // the window forgets events and does not say so to late cursors
   split_revision,  // a pull ends in the middle of a transaction

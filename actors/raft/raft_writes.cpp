@@ -1,7 +1,6 @@
 // The writes of this member's proposers: into the log when it leads, to the leader otherwise, and back as answers.
 #include "actors/raft/limits.hpp"
 #include "actors/raft/raft_state.hpp"
-#include "store/mutations.hpp"
 
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
@@ -100,8 +99,7 @@ void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
   if (f.term <= first_term_ || !met_.first(f.batch)) return;
   auto why = raft::refusal::not_leader;
   raft::effects out;
-  if (core_->role_now() == raft::role::leader && (core_->term() == f.term || mutated(mutation::forward_any_term)) &&
-      out_of_service_.empty()) {
+  if (core_->role_now() == raft::role::leader && core_->term() == f.term && out_of_service_.empty()) {
     raft::propose_entries e;
     e.payloads = f.payloads;
     const bool room = disk_->room().has_value();

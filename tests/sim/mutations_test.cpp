@@ -86,17 +86,27 @@ void leases(raft::test::sim_options& o) {
   fixed(o, 3);
   o.leases = true;
 }
-void control_plane(sim::episode_options& o) { o.control_plane = true; }
 void changing(sim::episode_options& o) { o.nemesis.membership = true; }
 void corrupting(sim::episode_options& o) {
   o.masters = 3;
   o.nemesis.every = 2s;
   o.nemesis.corruption = true;
 }
-void small_limits(sim::episode_options& o) { o.small_limits = true; }
-void leased(sim::episode_options& o) {
-  o.lease_reads = true;
-  o.nemesis.clocks = false;
+void dying_disks(sim::episode_options& o) {
+  auto& n = o.nemesis;
+  n.pauses = n.partitions = n.bad_links = n.clocks = n.transfers = false;
+  n.every = 1s;
+}
+void reordering(sim::episode_options& o) {
+  auto& n = o.nemesis;
+  n.pauses = n.disks = n.clocks = n.transfers = false;
+  n.every = 1500ms;
+}
+/// Members that join and members that lost their data get snapshots; watchers resume far behind.
+void resuming(sim::episode_options& o) {
+  o.faults_for = 10min;
+  o.nemesis.membership = o.nemesis.corruption = true;
+  o.small_limits = false;
 }
 
 constexpr planted all[] = {
@@ -112,28 +122,27 @@ constexpr planted all[] = {
      five_by_rule},
     {mutation::commit_alone, "commit-alone", "the leader commits what only it holds", 5, 20},
     {mutation::reply_before_sync, "reply-before-sync", "votes and appends are confirmed before they are durable", 10,
-     20, slow_disks},
+     20, slow_disks, dying_disks},
     {mutation::append_unchecked, "append-unchecked", "the entry before an append is not compared", 20, 20, three},
-    {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 10, 20,
+    {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 10, 0,
      clean_links_by_rule},
     {mutation::heartbeat_commits, "heartbeat-commits", "a heartbeat commits what the follower may not hold", 20, 20,
-     three},
-    {mutation::snapshot_keeps_tail, "snapshot-keeps-tail", "a snapshot leaves entries of the old log behind it", 100,
-     20, lagging, small_limits},
+     three, reordering},
+    {mutation::snapshot_keeps_tail, "snapshot-keeps-tail", "a snapshot leaves entries of the old log behind it", 100, 0,
+     lagging},
     {mutation::apply_twice, "apply-twice", "a restart applies again what the state covers", 5, 20},
     {mutation::read_without_round, "read-without-round", "a read does not ask whether we still lead", 0, 20},
     {mutation::read_before_apply, "read-before-apply", "a read does not wait until its index is applied", 0, 20},
-    {mutation::stale_lease, "stale-lease", "a lease outlives the followers' patience", 100, 20, leases, leased},
-    {mutation::skip_fence, "skip-fence", "a deposed leader's late write is applied", 0, 20, nullptr, control_plane},
+    {mutation::stale_lease, "stale-lease", "a lease outlives the followers' patience", 100, 0, leases},
+    {mutation::skip_fence, "skip-fence", "a deposed leader's late write is applied", 0, 20},
     {mutation::skip_compare, "skip-compare", "a compare that does not hold stops nothing", 0, 20},
     {mutation::repropose_open, "repropose-open", "a write whose fate is open is proposed again", 0, 20},
-    {mutation::forward_any_term, "forward-any-term", "a write forwarded to another term's leader is appended", 0, 20},
     {mutation::forget_silently, "forget-silently", "a watch window forgets without telling late cursors", 0, 20,
-     nullptr, small_limits},
-    {mutation::split_revision, "split-revision", "a pull ends within a transaction", 0, 20, nullptr, small_limits},
+     nullptr, resuming},
+    {mutation::split_revision, "split-revision", "a pull ends within a transaction", 0, 20, nullptr, resuming},
     {mutation::repeat_event, "repeat-event", "a pull begins with the event at the cursor", 0, 20},
     {mutation::bookmark_ahead, "bookmark-ahead", "a pull that has more says that everything was given", 0, 20, nullptr,
-     small_limits},
+     resuming},
 };
 
 struct catch_of {

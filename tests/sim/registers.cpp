@@ -148,6 +148,7 @@ void registers::write(client& c, master& m, std::uint32_t unit) {
     op.puts.push_back({0, ++next_value_});
     t.puts.push_back(put_of(unit, op.puts.back()));
   }
+  if (next_value_ % 8 == 0) t.fence_term = m.status().term.v; // refused, and so failed, when another term appends it
   begin(c, op);
   const auto mine = c.generation;
   cluster_.propose(m, std::move(t),
