@@ -105,6 +105,7 @@ bool world::held_back(site& s, caf::resumable* job, place p, caf::actor_id id) {
 }
 
 bool world::step() {
+  adopt(); // what an event spawned belongs to the world, not to who runs next
   auto& queue = jobs_.jobs;
   if (queue.empty()) return false;
   if (queue.size() > 1) std::swap(queue.front(), queue[order_.below(queue.size())]);
