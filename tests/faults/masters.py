@@ -157,7 +157,7 @@ class Masters:
             time.sleep(0.05)
         raise RuntimeError("no leader within %d s" % seconds)
 
-    def until_all_answer(self, seconds=30):
+    def until_all_answer(self, seconds=60):
         """Only a minority may be broken at a time: the one before must be back."""
         deadline = time.monotonic() + seconds
         while not all(self.statuses().values()):
@@ -165,7 +165,7 @@ class Masters:
                 return self.until_ready(1)  # says who is missing, with its log
             time.sleep(0.1)
 
-    def until_ready(self, seconds=30):
+    def until_ready(self, seconds=60):
         """All masters answer and are equally far."""
         deadline = time.monotonic() + seconds
         last = None

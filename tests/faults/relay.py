@@ -16,6 +16,7 @@ import time
 SO_ORIGINAL_DST = 80
 SO_MARK = 36
 delay = [0.0, 0.0]
+links = set()
 
 
 async def pump(reader, writer):
@@ -25,7 +26,10 @@ async def pump(reader, writer):
     async def take():
         due = 0.0
         while True:
-            data = await reader.read(65536)
+            try:
+                data = await reader.read(65536)
+            except OSError:
+                data = b""
             due = max(due, time.monotonic() + delay[0] + random.random() * delay[1])
             await pieces.put((due, data))
             if not data:
@@ -40,9 +44,17 @@ async def pump(reader, writer):
                 break
             writer.write(data)
             await writer.drain()
+    except OSError:
+        pass  # a link that was cut ends like one that was closed
     finally:
         taking.cancel()
         writer.close()
+
+
+def accept(reader, writer, mark):
+    task = asyncio.ensure_future(serve(reader, writer, mark))
+    links.add(task)  # the loop itself holds tasks weakly
+    task.add_done_callback(links.discard)
 
 
 async def serve(reader, writer, mark):
@@ -65,7 +77,7 @@ async def serve(reader, writer, mark):
 
 async def main():
     port, mark = int(sys.argv[1]), int(sys.argv[2])
-    await asyncio.start_server(lambda r, w: serve(r, w, mark), "127.0.0.1", port)
+    await asyncio.start_server(lambda r, w: accept(r, w, mark), "127.0.0.1", port)
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     print("ready", flush=True)
