@@ -156,8 +156,8 @@ result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   auto found = p.disk->recover(*p.machine);
   if (!found) return found.error();
   if (!found->damage.empty())
-    spdlog::critical("raft: {}; member {} takes everything from the others and does not vote before", found->damage,
-                     options.member.v);
+    component_log("raft")->critical("{}; member {} takes everything from the others and does not vote before",
+                                    found->damage, options.member.v);
   forget_first_entry(*found);
   auto past = p.disk->read_history(*p.machine, store::limits::refill_events_max, store::limits::refill_bytes_max);
   if (!past) return past.error();

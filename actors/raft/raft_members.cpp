@@ -153,7 +153,7 @@ void raft_state::begin_stop() {
   if (!to) return;
   handing_over_ = true;
   stop_by_ = now() + limits::handover_patience;
-  spdlog::info("raft: hands leadership to member {} before it stops", to.v);
+  log_->info("hands leadership to member {} before it stops", to.v);
   step(raft::transfer_leadership{to});
   arm_patience();
 }

@@ -17,7 +17,7 @@ void raft_state::send_chunk(const raft::want_chunk& w) {
     outgoing_.erase(w.to);
     it = outgoing_.emplace(w.to, std::move(fresh)).first;
     ++snapshots_sent_;
-    spdlog::info("raft: member {} is sent the whole state at index {}", w.to.v, meta.at.index.v);
+    log_->info("member {} is sent the whole state at index {}", w.to.v, meta.at.index.v);
   }
   auto& s = it->second;
   s.used = now();
@@ -41,7 +41,7 @@ void raft_state::take_chunks(const std::vector<raft::snapshot_chunk>& chunks) {
     if (!incoming_ || incoming_->meta != c.meta || !c.data) continue;
     if (auto taken = incoming_->reader.take(*c.data); !taken) {
       // The link is checked by TLS: what arrives damaged was damaged at the sender, or here in memory.
-      spdlog::critical("raft: a snapshot from the leader is damaged: {}; this member stops", taken.error().message);
+      log_->critical("a snapshot from the leader is damaged: {}; this member stops", taken.error().message);
       self_->quit(caf::exit_reason::unhandled_exception);
       return;
     }
@@ -52,7 +52,7 @@ void raft_state::take_chunks(const std::vector<raft::snapshot_chunk>& chunks) {
 /// The state the snapshot replaces is not written any more; from here on the mark is the snapshot's.
 void raft_state::prepare_install(const raft::snapshot_meta& meta, write_job& job) {
   if (!incoming_ || incoming_->meta != meta || !incoming_->reader.complete()) {
-    spdlog::critical("raft: the snapshot at index {} ended without being whole; this member stops", meta.at.index.v);
+    log_->critical("the snapshot at index {} ended without being whole; this member stops", meta.at.index.v);
     self_->quit(caf::exit_reason::unhandled_exception);
     return;
   }
@@ -77,7 +77,7 @@ void raft_state::installed() {
   published_->set(machine_->snapshot());
   if (options_.on_installed) options_.on_installed(mark_, *machine_->snapshot());
   hub_->start(machine_->rev(), machine_->rev()); // what lies between is unknown here: watchers behind it are told 410
-  spdlog::info("raft: took the whole state at index {}, revision {}", mark_.at.index.v, machine_->rev());
+  log_->info("took the whole state at index {}, revision {}", mark_.at.index.v, machine_->rev());
   serve_barriers();
 }
 

@@ -117,8 +117,8 @@ void raft_state::publish_status() {
       if (!b.upto) b.id = 0;
     outgoing_.clear();
     check_.reset();
-    spdlog::info("raft: member {} term {}: {}", s.member.v, s.term.v,
-                 s.leader ? "member " + std::to_string(s.leader.v) + " leads" : std::string("no leader is known"));
+    log_->info("member {} term {}: {}", s.member.v, s.term.v,
+               s.leader ? "member " + std::to_string(s.leader.v) + " leads" : std::string("no leader is known"));
   }
   options_.group->set(std::move(s));
 }
@@ -152,14 +152,14 @@ void raft_state::on_written(const write_done& done) {
   auto& group = done.job->group;
   if (!done.job->of_core) flush_out_ = false;
   if (done.error) {
-    if (!write_error_) spdlog::error("raft: {}", done.error->message);
+    if (!write_error_) log_->error("{}", done.error->message);
     write_error_ = done.error;
     if (done.error->reason == "StoreDamaged" && !alone()) return leave_service(done.error->message);
     // The objects stay owed to the disk; the log holds what they come from.
     unsaved_.insert(unsaved_.begin(), group.changes.begin(), group.changes.end());
     group.changes.clear();
   } else {
-    if (write_error_) spdlog::info("raft: the store accepts writes again");
+    if (write_error_) log_->info("the store accepts writes again");
     write_error_.reset();
     if (group.applied) saved_rev_ = group.applied->rev;
   }

@@ -197,6 +197,7 @@ private:
   std::shared_ptr<store::watch_window> hub_;
   log_writer_actor writer_;
   counters_ptr counters_;
+  std::shared_ptr<spdlog::logger> log_ = component_log("raft");
 
   // writes
   raft::write_ledger ledger_{0};

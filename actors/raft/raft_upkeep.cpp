@@ -78,10 +78,10 @@ void raft_state::on_maintain() {
     samples_.pop_front();
   }
   target = std::min(target, saved_rev_); // the history of what is not on disk yet cannot be compacted
-  auto compact = [disk = disk_, target] {
+  auto compact = [disk = disk_, log = log_, target] {
     for (;;) {
       auto more = disk->compact(target);
-      if (!more) spdlog::error("raft: {}", more.error().message);
+      if (!more) log->error("{}", more.error().message);
       if (!more || !*more) break;
     }
     ::malloc_trim(0); // old versions lay between live ones: glibc keeps their pages until told
@@ -136,8 +136,8 @@ void raft_state::compare_hashes() {
       std::find_if(by_hash.begin(), by_hash.end(), [&](const auto& g) { return g.second.size() * 2 > members; });
   if (right == by_hash.end()) {
     if (by_hash.size() > 1 && check_->hashes.size() == members)
-      spdlog::critical("raft: the members' states differ at index {} and no majority agrees: restore from a backup",
-                       check_->at.v);
+      log_->critical("the members' states differ at index {} and no majority agrees: restore from a backup",
+                     check_->at.v);
     return;
   }
   for (auto& [hash, ids] : by_hash) {
@@ -161,8 +161,8 @@ void raft_state::take_verdict(const raft::diverged& v) {
 void raft_state::leave_service(const std::string& why) {
   if (!out_of_service_.empty()) return;
   out_of_service_ = why + ": it is out of service; at its next start it takes the state from the others";
-  spdlog::critical("raft: {}", out_of_service_);
-  if (auto noted = disk_->condemn(out_of_service_); !noted) spdlog::critical("raft: {}", noted.error().message);
+  log_->critical("{}", out_of_service_);
+  if (auto noted = disk_->condemn(out_of_service_); !noted) log_->critical("{}", noted.error().message);
   publish_status();
   // Whoever supervises this actor takes the node down.
   self_->quit(caf::exit_reason::unhandled_exception);
