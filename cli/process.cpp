@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sstream>
 #include <sys/file.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -241,10 +242,22 @@ std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::sec
     out.emplace_back(late(p));
     waiting.push_back({p.ready_fd, POLLIN, 0});
   }
+  // A caller that blocked the stop signals is told by them, too; they stay pending for it.
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  sigaddset(&stop, SIGINT);
+  const int signals = ::signalfd(-1, &stop, SFD_CLOEXEC);
+  waiting.push_back({signals, POLLIN, 0});
   const auto end = std::chrono::steady_clock::now() + patience;
   for (std::size_t left = all.size(); left > 0;) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (ms.count() <= 0 || ::poll(waiting.data(), waiting.size(), static_cast<int>(ms.count())) == 0) break;
+    if (waiting.back().revents != 0) {
+      for (std::size_t i = 0; i < all.size(); ++i)
+        if (waiting[i].fd >= 0) out[i] = errors::bad_request("asked to stop before the node was ready");
+      break;
+    }
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (waiting[i].fd < 0 || waiting[i].revents == 0) continue;
       out[i] = outcome_of(all[i]);
@@ -252,6 +265,7 @@ std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::sec
       --left;
     }
   }
+  if (signals >= 0) ::close(signals);
   for (const auto& p : all)
     ::close(p.ready_fd);
   return out;

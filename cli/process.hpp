@@ -48,7 +48,7 @@ struct starting {
 /// Starts this program again as `up … --node NAME` in a session of its own, with its output in `log_file`.
 result<starting> start_detached(const std::vector<std::string>& args, const std::string& log_file);
 /// One result per process, when each reported readiness or ended, at most `patience` later for all together. The error
-/// holds what it said; the value is its pid.
+/// holds what it said; the value is its pid. Ends early when SIGTERM or SIGINT is pending (blocked by the caller).
 std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience);
 /// Both for one process.
 result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
