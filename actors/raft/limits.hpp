@@ -22,6 +22,8 @@ inline constexpr std::size_t lagging_bytes_max = 64u << 20;    // kept for membe
 inline constexpr std::size_t snapshot_chunk_bytes = 64u << 10; // never delays a heartbeat for long
 inline constexpr std::size_t promote_lag_entries_max = 4096;   // a learner further behind is not promoted
 
+inline constexpr std::chrono::milliseconds compaction_pause{2};     // between two steps, so that writers come first
+inline constexpr std::size_t trimmed_pages_max = 65536;             // resident; a larger heap is not looked through
 inline constexpr std::chrono::milliseconds patience_every{100};     // how often waiting writes and reads are looked at
 inline constexpr std::chrono::milliseconds refused_pause{20};       // after a refusal, before writes go out again
 inline constexpr std::chrono::milliseconds retry_write_after{500};  // a persist that failed in a group

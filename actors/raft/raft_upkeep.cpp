@@ -7,7 +7,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <fstream>
 #include <malloc.h>
+#include <thread>
 
 namespace troupe {
 
@@ -46,6 +48,18 @@ void raft_state::trim_log(store::write_group& g) {
 
 // ---------------------------------------------------------------- objects and versions
 
+namespace {
+
+/// Old versions lay between live ones: glibc keeps their pages until told. It holds its locks while it looks through
+/// the heap, so a large one, where this would stop writers and where it matters least, is left alone.
+void give_back_memory() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total = 0, resident_pages = 0;
+  if (statm >> total >> resident_pages && resident_pages < limits::trimmed_pages_max) ::malloc_trim(0);
+}
+
+} // namespace
+
 void raft_state::arm_maintenance() {
   if (maintenance_armed_ || closing_) return;
   maintenance_armed_ = true;
@@ -78,13 +92,14 @@ void raft_state::on_maintain() {
     samples_.pop_front();
   }
   target = std::min(target, saved_rev_); // the history of what is not on disk yet cannot be compacted
-  auto compact = [disk = disk_, log = log_, target] {
+  auto compact = [disk = disk_, log = log_, target, pause = options_.threads] {
     for (;;) {
       auto more = disk->compact(target);
       if (!more) log->error("{}", more.error().message);
       if (!more || !*more) break;
+      if (pause) std::this_thread::sleep_for(limits::compaction_pause); // writers come first
     }
-    ::malloc_trim(0); // old versions lay between live ones: glibc keeps their pages until told
+    give_back_memory();
   };
   if (target > disk_->horizon()) {
     if (options_.threads)
