@@ -194,3 +194,52 @@ TEST_CASE("members that restart remember their votes and what was committed") {
   for (auto& [id, m] : lab.members)
     CHECK(m.raft.state->current()->get("t", "", "a") != nullptr);
 }
+
+namespace {
+
+/// Changes one stored object behind the member's back, as failing memory or a bug in apply would.
+void falsify(const std::string& dir, member_id who) {
+  using namespace troupe::store;
+  auto disk = rocks_backend::open({dir + "/" + std::to_string(who.v), "c", who, {}, 0});
+  REQUIRE(disk.has_value());
+  state_machine machine;
+  auto found = (*disk)->recover(machine);
+  REQUIRE(found.has_value());
+  const auto was = machine.get({"t", "", "k3"});
+  REQUIRE(was);
+  auto other = std::make_shared<object>();
+  other->name = was->name;
+  other->bytes = R"({"not":"so"})";
+  other->mod = was->mod;
+  other->created = was->created;
+  write_group g;
+  g.changes.push_back({std::make_shared<const std::string>("t"), event_type::modified, other, was});
+  g.applied = found->applied;
+  REQUIRE((*disk)->write(g).has_value());
+  REQUIRE((*disk)->close().has_value());
+}
+
+} // namespace
+
+TEST_CASE("a member whose state differs is found by its hash, leaves service loudly and is made whole by the others") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  for (int i = 0; i < 5; ++i)
+    lab.propose(lead, "k" + std::to_string(i));
+  lab.run(500ms);
+  const auto at = lab.follower();
+  lab.run(31s); // objects reach the disk beside the log
+  lab.kill(at);
+  falsify(lab.dir(), at);
+  lab.start(at);
+  lab.run(1s);
+  REQUIRE_FALSE(lab.same_everywhere());
+  lab.propose(lab.await_leader(), "new"); // an idle group has nothing to compare
+  lab.run(45s);
+  CHECK(lab.members[at].raft.group->now().out_of_service.find("differs from the majority's") != std::string::npos);
+  lab.kill(at);
+  lab.start(at);
+  lab.run(3s);
+  CHECK(lab.same_everywhere());
+  CHECK(lab.members[at].raft.group->now().out_of_service.empty());
+}
