@@ -129,10 +129,11 @@ void manager_core::finished(std::uint64_t id, const answer& r, sys_micros now) {
 }
 
 void manager_core::close(const job_ptr& j, sys_micros now) {
-  if (j->failed)
+  if (j->failed) { // the next run says anew when to wake; a time that is past would undo the back-off
     j->who->queue.failed(j->key, now);
-  else
-    j->who->queue.done(j->key);
+    return;
+  }
+  j->who->queue.done(j->key);
   if (j->wake_at) j->who->queue.add_at(j->key, *j->wake_at);
 }
 
