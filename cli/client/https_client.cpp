@@ -3,6 +3,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -172,51 +173,69 @@ result<http_answer> https_client::call(const http_call& c) {
   }
 }
 
+namespace {
+
+/// Ends what the connection waits for as soon as `fd` can be read. A look before each read would not do: bytes of the
+/// next chunk's frame may be buffered while nothing more comes, and a signal may fall between the look and the read.
+class stop_watch {
+public:
+  stop_watch(asio::io_context& ioc, int fd, beast::tcp_stream& waiting) : fd_(ioc) {
+    if (fd < 0) return;
+    fd_.assign(::dup(fd));
+    fd_.async_wait(asio::posix::stream_descriptor::wait_read, [this, &waiting](beast::error_code ec) {
+      if (ec) return;
+      pressed_ = true;
+      waiting.cancel();
+    });
+  }
+  bool pressed() const noexcept { return pressed_; }
+
+private:
+  asio::posix::stream_descriptor fd_; // a duplicate: closing it leaves the caller's open
+  bool pressed_ = false;
+};
+
+} // namespace
+
 result<int> https_client::stream(const http_call& c, const std::function<bool(std::string_view)>& piece, int stop_fd) {
-  impl_->stream.reset();
-  if (auto r = impl_->connect(); !r) return r.error();
-  auto ec = impl_->send(impl_->make(c));
+  auto& my = *impl_;
+  my.stream.reset();
+  if (auto r = my.connect(); !r) return r.error();
+  auto ec = my.send(my.make(c));
+  beast::get_lowest_layer(*my.stream).expires_never();
+  stop_watch stop{my.ioc, stop_fd, beast::get_lowest_layer(*my.stream)};
   http::response_parser<http::buffer_body> parser;
   parser.body_limit(boost::none);
-  auto& lowest = beast::get_lowest_layer(*impl_->stream);
-  lowest.expires_never();
-  if (!ec) http::read_header(*impl_->stream, impl_->buffer, parser, ec);
-  if (ec) {
-    auto lost = impl_->unreachable(ec.message());
-    impl_->next_server();
-    return lost;
-  }
-  const int code = static_cast<int>(parser.get().result_int());
+  // One step at a time: the watch on stop_fd stays pending in the same loop from step to step.
+  auto wait_for = [&](auto start) {
+    bool done = false;
+    start([&](beast::error_code e, std::size_t) {
+      ec = e;
+      done = true;
+    });
+    my.ioc.restart();
+    while (!done)
+      my.ioc.run_one();
+  };
+  if (!ec) wait_for([&](auto then) { http::async_read_header(*my.stream, my.buffer, parser, then); });
   std::string chunk(piece_bytes, '\0');
-  bool wanted = true;
-  while (wanted && !parser.is_done()) {
-    if (stop_fd >= 0 && impl_->buffer.size() == 0 && SSL_pending(impl_->stream->native_handle()) == 0) {
-      pollfd p[2] = {{stop_fd, POLLIN, 0}, {static_cast<int>(lowest.socket().native_handle()), POLLIN, 0}};
-      if (::poll(p, 2, -1) < 0) continue; // a signal: its handler has written to stop_fd
-      if (p[0].revents) {
-        wanted = false;
-        break;
-      }
-    }
-    parser.get().body().data = chunk.data();
-    parser.get().body().size = chunk.size();
-    parser.get().body().more = true;
-    http::read_some(*impl_->stream, impl_->buffer, parser, ec);
+  bool wanted = !stop.pressed();
+  while (!ec && wanted && !parser.is_done()) {
+    auto& body = parser.get().body();
+    body.data = chunk.data();
+    body.size = chunk.size();
+    body.more = true;
+    wait_for([&](auto then) { http::async_read_some(*my.stream, my.buffer, parser, then); });
     if (ec == http::error::need_buffer) ec = {};
-    const auto got = chunk.size() - parser.get().body().size;
-    if (got) wanted = piece({chunk.data(), got});
-    if (ec) break;
+    const auto got = chunk.size() - body.size;
+    wanted = (got == 0 || piece({chunk.data(), got})) && !stop.pressed();
   }
-  // A read that a signal cut short counts as a stop when the signal's handler has said so.
-  pollfd stop{stop_fd, POLLIN, 0};
-  if (stop_fd >= 0 && ::poll(&stop, 1, 0) == 1) wanted = false;
-  impl_->stream.reset();
-  if (wanted && !parser.is_done()) {
-    auto lost = impl_->unreachable(ec.message());
-    impl_->next_server();
-    return lost;
-  }
-  return code;
+  my.stream.reset();
+  const int code = parser.is_header_done() ? static_cast<int>(parser.get().result_int()) : 0;
+  if (!ec || !wanted) return code;
+  auto lost = my.unreachable(ec.message());
+  my.next_server();
+  return lost;
 }
 
 std::string explain(const http_answer& a) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <iostream>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace troupe::cli {
@@ -37,6 +38,27 @@ bool drain_interrupts() {
     any = true;
   return any;
 }
+
+/// Ctrl-D as a plain key while the console runs. Typed ahead, before the line editor has taken the terminal over, the
+/// terminal would swallow it as an end of file that nobody reads any more.
+class plain_ctrl_d {
+public:
+  plain_ctrl_d() : held_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+    if (!held_) return;
+    auto mine = before_;
+    mine.c_cc[VEOF] = _POSIX_VDISABLE;
+    ::tcsetattr(STDIN_FILENO, TCSADRAIN, &mine);
+  }
+  ~plain_ctrl_d() {
+    if (held_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  plain_ctrl_d(const plain_ctrl_d&) = delete;
+  plain_ctrl_d& operator=(const plain_ctrl_d&) = delete;
+
+private:
+  termios before_{};
+  bool held_;
+};
 
 char* next_candidate(const char* text, int state) {
   static std::size_t at;
@@ -116,6 +138,7 @@ int run_console(session& s) {
   struct sigaction interrupt {}; // without SA_RESTART: a blocked read must notice
   interrupt.sa_handler = on_interrupt;
   ::sigaction(SIGINT, &interrupt, nullptr);
+  const plain_ctrl_d keys; // before the line editor reads the terminal's settings
   rl_readline_name = const_cast<char*>("actor-shell");
   rl_attempted_completion_function = complete;
   using_history();

@@ -53,13 +53,12 @@ class Terminal:
 
     def status(self):
         """The exit status, once it ends."""
-        with open(os.devnull, "wb") as rest:
-            while select.select([self.fd], [], [], 10)[0]:
-                try:
-                    rest.write(os.read(self.fd, 65536))
-                except OSError:
-                    break
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        while select.select([self.fd], [], [], 10)[0]:
+            try:
+                self.seen += os.read(self.fd, 65536).decode(errors="replace")
+            except OSError:  # the last one who had the terminal open is gone
+                return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        raise AssertionError("the console does not end; it shows %r" % self.seen)
 
     def close(self):
         try:
@@ -180,6 +179,13 @@ class Shell(Case):
         t = self.terminal()
         t.type("\x1b[A")
         t.expect("get namespaces")
+
+    def test_ctrl_d_typed_while_a_command_runs_is_not_lost(self):
+        t = self.terminal()
+        t.line("get namespaces")  # the terminal is not the line editor's now
+        t.type("\x04")
+        self.assertEqual(t.status(), 0)
+        self.assertIn("kube-system", t.seen)
 
     def test_ctrl_c_ends_a_stream_and_drops_a_line_but_never_the_console(self):
         t = self.terminal()
