@@ -122,16 +122,6 @@ std::optional<int> lock_holder(const std::string& file) {
   return pid > 0 ? std::optional<int>{pid} : std::nullopt;
 }
 
-std::vector<std::string> nodes_in(const std::string& data_dir) {
-  std::vector<std::string> out;
-  std::error_code ec;
-  for (const auto& entry : std::filesystem::directory_iterator(data_dir, ec))
-    if (entry.is_directory(ec) && std::filesystem::exists(entry.path() / "lock", ec))
-      out.push_back(entry.path().filename());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 namespace {
 
 struct pid_watch {

@@ -33,8 +33,6 @@ private:
 std::optional<int> running_pid(const std::string& node_dir);
 /// The pid that holds a lock file, if any.
 std::optional<int> lock_holder(const std::string& file);
-/// Names of the nodes that have state in the data dir.
-std::vector<std::string> nodes_in(const std::string& data_dir);
 /// SIGTERM to all, then SIGKILL to those that are left after the grace; returns when the processes are gone.
 result<void> stop_processes(const std::vector<int>& pids, std::chrono::seconds grace);
 

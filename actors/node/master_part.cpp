@@ -33,14 +33,7 @@ std::uint64_t draw() {
 } // namespace
 
 component_env master_part::env(identity who) const {
-  component_env env;
-  env.api = api_.api;
-  env.state = raft_.state;
-  env.hub = raft_.hub;
-  env.board = base_.board;
-  env.who = std::move(who);
-  env.node_name = base_.self().name;
-  return env;
+  return base_.env({api_.api, raft_.state, raft_.hub}, std::move(who));
 }
 
 result<void> master_part::open(std::shared_ptr<runtime::image_store> images) {

@@ -11,6 +11,17 @@ constexpr std::chrono::milliseconds look_again{50};
 constexpr std::chrono::seconds say_again{10};
 } // namespace
 
+component_env node_base::env(cluster_door door, identity who) const {
+  component_env out;
+  out.api = std::move(door.api);
+  out.state = std::move(door.state);
+  out.hub = std::move(door.hub);
+  out.board = board;
+  out.who = std::move(who);
+  out.node_name = self().name;
+  return out;
+}
+
 bool node_base::await(const std::shared_future<void>& done, const std::string& what) const {
   auto say = std::chrono::steady_clock::now() + say_again;
   while (done.wait_for(look_again) != std::future_status::ready) {

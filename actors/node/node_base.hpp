@@ -22,6 +22,13 @@ class logger;
 
 namespace troupe::node {
 
+/// What a component reads and writes the cluster through: a master's own store, or a worker's link.
+struct cluster_door {
+  api_actor api;
+  std::shared_ptr<store::published> state;
+  std::shared_ptr<store::watch_hub> hub;
+};
+
 struct node_base {
   node_options options;
   cluster_identity cluster;
@@ -35,6 +42,7 @@ struct node_base {
   const node_config& self() const noexcept { return options.self; }
   /// One of several nodes: speaks to others, has a pod network of its own.
   bool several() const noexcept { return cluster.several(); }
+  component_env env(cluster_door door, identity who) const;
   /// Waits for `done`; says what it waits for now and then. False when the node was told to stop meanwhile.
   bool await(const std::shared_future<void>& done, const std::string& what) const;
 };

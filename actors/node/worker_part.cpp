@@ -63,14 +63,7 @@ result<void> worker_part::open_link() {
 }
 
 component_env worker_part::env(identity who) const {
-  component_env env;
-  env.api = link_.api;
-  env.state = link_.state;
-  env.hub = link_.hub;
-  env.board = base_.board;
-  env.who = std::move(who);
-  env.node_name = base_.self().name;
-  return env;
+  return base_.env({link_.api, link_.state, link_.hub}, std::move(who));
 }
 
 component_env worker_part::kubelet_env(const env_source& env) const {

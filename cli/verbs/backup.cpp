@@ -1,7 +1,7 @@
 // `troupe backup`: the state of a live cluster as one checked file.
 #include "cli/client/https_client.hpp"
-#include "cli/rescue_notes.hpp"
-#include "cli/verbs.hpp"
+#include "cli/data_dir.hpp"
+#include "cli/verb_options.hpp"
 #include "store/rescue.hpp"
 #include "store/snapshot_codec.hpp"
 
@@ -27,22 +27,11 @@ std::optional<int> parse(const args& words, backup_options& o) {
   po::options_description desc("usage: troupe backup FILE [--data-dir DIR [--node NAME] | --kubeconfig F]\noptions");
   desc.add_options()("data-dir", po::value(&o.data_dir)->default_value(default_data_dir()), "where state is kept")(
       "node", po::value(&o.node), "ask this master of the data dir")("kubeconfig", po::value(&o.kubeconfig),
-                                                                     "how to reach the cluster")("help,h", "this text");
-  po::options_description all;
-  all.add(desc).add_options()("file", po::value(&o.file));
-  po::positional_options_description positional;
-  positional.add("file", 1);
-  try {
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(all).positional(positional).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe backup --help", 2);
-  }
+                                                                     "how to reach the cluster");
+  std::vector<std::string> files;
+  if (auto code = parse_words("backup", words, desc, &files)) return code;
+  if (files.size() > 1) return complain("one file is expected; see troupe backup --help", 2);
+  if (!files.empty()) o.file = files.front();
   if (o.file.empty()) return complain("name the file to write; see troupe backup --help", 2);
   o.data_dir = absolute_dir(o.data_dir);
   if (o.kubeconfig.empty()) o.kubeconfig = o.data_dir + (o.node.empty() ? "" : "/" + o.node) + "/admin.kubeconfig";

@@ -1,8 +1,9 @@
 // `troupe down`: stops what `up` started; with --purge also removes all traces.
 #include "actors/node/node.hpp"
+#include "cli/data_dir.hpp"
 #include "cli/local_nodes.hpp"
 #include "cli/process.hpp"
-#include "cli/verbs.hpp"
+#include "cli/verb_options.hpp"
 
 #include <boost/program_options.hpp>
 
@@ -22,21 +23,9 @@ int verb_down(const args& words) {
   bool purge = false;
   po::options_description desc("usage: troupe down [--data-dir DIR] [--purge]\noptions");
   desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()), "where state is kept")(
-      "purge", po::bool_switch(&purge), "also remove containers, network rules, mounts and data")("help,h",
-                                                                                                  "this text");
-  try {
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe down --help", 2);
-  }
-  data_dir = std::filesystem::absolute(data_dir).lexically_normal();
-  if (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
+      "purge", po::bool_switch(&purge), "also remove containers, network rules, mounts and data");
+  if (auto code = parse_words("down", words, desc)) return *code;
+  data_dir = absolute_dir(data_dir);
 
   const bool any = std::filesystem::exists(data_dir);
   bool ran = false;

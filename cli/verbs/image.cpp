@@ -1,6 +1,7 @@
-// `troupe image`: the images of the node on this machine, running or not (the store on disk is shared by lock).
+// `troupe image`: the images of the workers on this machine, running or not (the store on disk is shared by lock).
+#include "cli/data_dir.hpp"
 #include "cli/process.hpp"
-#include "cli/verbs.hpp"
+#include "cli/verb_options.hpp"
 #include "runtime/engine.hpp"
 
 #include <boost/program_options.hpp>
@@ -38,13 +39,6 @@ int list(runtime::image_store& store) {
   return 0;
 }
 
-/// The node whose images are meant: the only one of the data dir, or the one named.
-std::string choose_node(const std::string& data_dir, const std::string& wanted) {
-  if (!wanted.empty()) return wanted;
-  const auto names = nodes_in(data_dir);
-  return names.size() == 1 ? names.front() : std::string{};
-}
-
 std::string read_auth(const std::string& file) {
   std::ifstream in(file);
   std::stringstream s;
@@ -52,63 +46,65 @@ std::string read_auth(const std::string& file) {
   return s.str();
 }
 
-} // namespace
+struct image_order {
+  std::string what, operand, reference, auth;
+};
 
-int verb_image(const args& words) {
-  std::string data_dir, node, reference, auth_file;
-  std::vector<std::string> operands;
-  po::options_description desc(usage);
-  desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()),
-                     "where state is kept")("node", po::value(&node), "node, when the data dir has several")(
-      "name", po::value(&reference), "import: name to give instead of the archive's own")(
-      "authfile", po::value(&auth_file), "pull: registry credentials (containers-auth.json)")("help,h", "this text");
-  po::options_description hidden;
-  hidden.add_options()("operand", po::value(&operands));
-  po::positional_options_description positional;
-  positional.add("operand", -1);
-  try {
-    po::options_description all;
-    all.add(desc).add(hidden);
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(all).positional(positional).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe image --help", 2);
-  }
-  const auto what = operands.empty() ? std::string{} : operands[0];
-  const std::size_t expected = what == "ls" ? 1 : 2;
-  if ((what != "import" && what != "pull" && what != "ls" && what != "rm") || operands.size() != expected) {
-    std::cerr << desc;
-    return 2;
-  }
-  data_dir = std::filesystem::absolute(data_dir).lexically_normal();
-  const auto name = choose_node(data_dir, node);
-  if (name.empty())
-    return complain("no node in " + data_dir + " (or several: name one with --node); start one with troupe up");
-  auto store = runtime::make_image_store(data_dir + "/" + name + "/containers");
-  if (!store) return complain("cannot open the images below " + data_dir);
-  if (what == "ls") return list(*store);
-  if (what == "import") {
-    auto made = store->import(std::filesystem::absolute(operands[1]), reference);
+int carry_out(const image_order& o, runtime::image_store& store) {
+  if (o.what == "ls") return list(store);
+  if (o.what == "import") {
+    auto made = store.import(std::filesystem::absolute(o.operand), o.reference);
     if (!made) return complain(made.error().message);
     for (const auto& i : *made)
       print("imported", i);
     return 0;
   }
-  if (what == "pull") {
-    auto made = store->pull(operands[1], auth_file.empty() ? std::string{} : read_auth(auth_file));
+  if (o.what == "pull") {
+    auto made = store.pull(o.operand, o.auth);
     if (!made) return complain(made.error().message);
     print("pulled", *made);
     return 0;
   }
-  auto gone = store->remove(operands[1]);
+  auto gone = store.remove(o.operand);
   if (!gone) return complain(gone.error().message);
-  std::cout << "removed " << operands[1] << "\n";
+  std::cout << "removed " << o.operand << "\n";
   return 0;
+}
+
+} // namespace
+
+int verb_image(const args& words) {
+  std::string data_dir, node, auth_file;
+  image_order order;
+  std::vector<std::string> operands;
+  po::options_description desc(usage);
+  desc.add_options()("data-dir", po::value(&data_dir)->default_value(default_data_dir()), "where state is kept")(
+      "node", po::value(&node), "this node only; otherwise every worker of the data dir")(
+      "name", po::value(&order.reference), "import: name to give instead of the archive's own")(
+      "authfile", po::value(&auth_file), "pull: registry credentials (containers-auth.json)");
+  if (auto code = parse_words("image", words, desc, &operands)) return *code;
+  order.what = operands.empty() ? std::string{} : operands[0];
+  const std::size_t expected = order.what == "ls" ? 1 : 2;
+  const bool known = order.what == "import" || order.what == "pull" || order.what == "ls" || order.what == "rm";
+  if (!known || operands.size() != expected) {
+    std::cerr << desc;
+    return 2;
+  }
+  if (expected == 2) order.operand = operands[1];
+  if (!auth_file.empty()) order.auth = read_auth(auth_file);
+  data_dir = absolute_dir(data_dir);
+  auto nodes = workers_in(data_dir);
+  if (!node.empty()) std::erase_if(nodes, [&](const auto& n) { return n != node; });
+  if (nodes.empty())
+    return complain((node.empty() ? "no worker" : "no worker named " + node) + " has state in " + data_dir +
+                    "; start one with troupe up");
+  int worst = 0;
+  for (const auto& name : nodes) {
+    if (nodes.size() > 1) std::cout << name << ":\n";
+    auto store = runtime::make_image_store(data_dir + "/" + name + "/containers");
+    worst = std::max(worst, store ? carry_out(order, *store) : complain("cannot open the images of node " + name));
+  }
+  return worst;
 }
 
 } // namespace troupe::cli

@@ -1,9 +1,10 @@
 // `troupe recover`: after the loss of the majority, makes a new group out of one surviving master.
 #include "actors/node/cluster_identity.hpp"
 #include "actors/node/member_identity.hpp"
+#include "cli/data_dir.hpp"
 #include "cli/process.hpp"
 #include "cli/rescue_notes.hpp"
-#include "cli/verbs.hpp"
+#include "cli/verb_options.hpp"
 #include "store/rescue.hpp"
 
 #include <boost/program_options.hpp>
@@ -27,18 +28,8 @@ std::optional<int> parse(const args& words, recover_options& o) {
       "For the loss of the majority of the masters only: makes a group of one out of NAME. Writes that NAME never\n"
       "received are lost. The other masters must never start again with their old directories.\noptions");
   desc.add_options()("data-dir", po::value(&o.data_dir)->default_value(default_data_dir()), "where state is kept")(
-      "node", po::value(&o.node), "the survivor")("yes", po::bool_switch(&o.yes), "do not ask")("help,h", "this text");
-  try {
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe recover --help", 2);
-  }
+      "node", po::value(&o.node), "the survivor")("yes", po::bool_switch(&o.yes), "do not ask");
+  if (auto code = parse_words("recover", words, desc)) return code;
   o.data_dir = absolute_dir(o.data_dir);
   return std::nullopt;
 }

@@ -1,9 +1,10 @@
 // `troupe restore`: makes the store of a new cluster from a backup.
 #include "actors/node/cluster_identity.hpp"
 #include "actors/node/member_identity.hpp"
+#include "cli/data_dir.hpp"
 #include "cli/process.hpp"
 #include "cli/rescue_notes.hpp"
-#include "cli/verbs.hpp"
+#include "cli/verb_options.hpp"
 #include "store/rescue.hpp"
 #include "store/state_view.hpp"
 
@@ -32,24 +33,13 @@ std::optional<int> parse(const args& words, restore_options& o) {
       "Makes the store of a cluster of one master from a backup. Nothing may run in DIR, and the node may have no\n"
       "store yet. With a config of several masters the others must start with empty directories and be added with\n"
       "troupe master add.\noptions");
-  desc.add_options()("data-dir", po::value(&o.data_dir)->default_value(default_data_dir()),
-                     "where state is kept")("node", po::value(&o.node), "the master that gets the store")(
-      "config,f", po::value(&o.config), "cluster config it will be started with")("help,h", "this text");
-  po::options_description all;
-  all.add(desc).add_options()("file", po::value(&o.file));
-  po::positional_options_description positional;
-  positional.add("file", 1);
-  try {
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(all).positional(positional).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe restore --help", 2);
-  }
+  desc.add_options()("data-dir", po::value(&o.data_dir)->default_value(default_data_dir()), "where state is kept")(
+      "node", po::value(&o.node), "the master that gets the store")("config,f", po::value(&o.config),
+                                                                    "cluster config it will be started with");
+  std::vector<std::string> files;
+  if (auto code = parse_words("restore", words, desc, &files)) return code;
+  if (files.size() > 1) return complain("one file is expected; see troupe restore --help", 2);
+  if (!files.empty()) o.file = files.front();
   if (o.file.empty()) return complain("name the backup to restore from; see troupe restore --help", 2);
   o.data_dir = absolute_dir(o.data_dir);
   return std::nullopt;

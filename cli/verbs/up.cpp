@@ -2,10 +2,11 @@
 #include "actors/node/cluster_identity.hpp"
 #include "actors/node/node.hpp"
 #include "actors/support/component.hpp"
+#include "cli/data_dir.hpp"
 #include "cli/join.hpp"
 #include "cli/local_nodes.hpp"
 #include "cli/process.hpp"
-#include "cli/verbs.hpp"
+#include "cli/verb_options.hpp"
 #include "net/host/node_network.hpp"
 
 #include <boost/program_options.hpp>
@@ -37,43 +38,19 @@ struct up_options {
 std::optional<int> parse(const args& words, up_options& out) {
   po::options_description desc("usage: troupe up [-f FILE.yaml] [--data-dir DIR] [--node NAME] [--detach]\noptions");
   desc.add_options()("file,f", po::value(&out.file), "cluster config (kind: TroupeCluster)")(
-      "data-dir", po::value(&out.data_dir)->default_value(default_data_dir()),
-      "where state is kept")("node", po::value(&out.node), "start only this node of the config")(
-      "detach", po::bool_switch(&out.detach), "return when the API answers /readyz")("help,h", "this text");
-  try {
-    po::variables_map vm;
-    po::store(po::command_line_parser(words).options(desc).positional({}).run(), vm);
-    if (vm.count("help")) {
-      std::cout << desc;
-      return 0;
-    }
-    po::notify(vm);
-  } catch (const po::error& e) {
-    return complain(std::string{e.what()} + "; see troupe up --help", 2);
-  }
-  out.data_dir = std::filesystem::absolute(out.data_dir).lexically_normal();
-  if (out.data_dir.size() > 1 && out.data_dir.back() == '/') out.data_dir.pop_back();
+      "data-dir", po::value(&out.data_dir)->default_value(default_data_dir()), "where state is kept")(
+      "node", po::value(&out.node), "start only this node of the config")("detach", po::bool_switch(&out.detach),
+                                                                          "return when the API answers /readyz");
+  if (auto code = parse_words("up", words, desc)) return code;
+  out.data_dir = absolute_dir(out.data_dir);
   return std::nullopt;
-}
-
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  std::string out;
-  for (char c : std::string_view{name}) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (!out.empty() && (c == '-' || c == '.'))) out += c;
-  }
-  while (!out.empty() && (out.back() == '-' || out.back() == '.'))
-    out.pop_back();
-  return out.empty() ? "node-1" : out;
 }
 
 /// Without a file: the node that already has state here keeps its name, else the host's name is taken.
 std::string single_node_name(const up_options& o) {
   if (!o.node.empty()) return o.node;
   const auto known = nodes_in(o.data_dir);
-  return known.size() == 1 ? known.front() : host_name();
+  return known.size() == 1 ? known.front() : host_node_name();
 }
 
 std::optional<int> load(const up_options& o, node::cluster_config& out) {

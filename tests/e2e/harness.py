@@ -317,8 +317,7 @@ class Group:
         for tag in ("1", "2"):
             tar = os.path.join(self.dir, "demo-%s.tar" % tag)
             run([os.path.join(ROOT, "configs/demo/build-image.sh"), tar, tag])
-            for w in self.workers:
-                run([TROUPE, "image", "import", tar, "--data-dir", self.data, "--node", w])
+            run([TROUPE, "image", "import", tar, "--data-dir", self.data])  # into every worker
 
     def raft_status(self, master):
         """What that master says of the group; None when it does not answer."""
@@ -363,8 +362,25 @@ def skip_reason():
     return None
 
 
-class Case(unittest.TestCase):
-    """One cluster for all tests of a class; set `mode` and `demo`."""
+class SharedCluster(unittest.TestCase):
+    """One cluster, `cls.c`, for all tests of a class: told when one of them failed, closed after the last."""
+    failed = False
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.failed:
+            cls.c.tell()
+        cls.c.close()
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            type(self).failed = True
+
+
+class Case(SharedCluster):
+    """A cluster of one node; set `mode` and `demo`."""
     mode = "auto"
     demo = True
 
@@ -380,20 +396,6 @@ class Case(unittest.TestCase):
             cls.c.tell()
             cls.c.close()
             raise
-
-    @classmethod
-    def tearDownClass(cls):
-        if cls.failed:
-            cls.c.tell()
-        cls.c.close()
-
-    failed = False
-
-    def run(self, result=None):
-        before = len(result.failures) + len(result.errors)
-        super().run(result)
-        if len(result.failures) + len(result.errors) > before:
-            type(self).failed = True
 
 
 def main():

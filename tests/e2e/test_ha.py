@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import TROUPE, Group, alive, main, run, until
+from harness import TROUPE, Group, SharedCluster, alive, main, run, until
 
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
@@ -56,25 +56,11 @@ def traces(cluster_id):
     return found
 
 
-class WholeCluster(unittest.TestCase):
+class WholeCluster(SharedCluster):
     @classmethod
     def setUpClass(cls):
-        cls.g = Group(masters=3, workers=2)
+        cls.c = cls.g = Group(masters=3, workers=2)
         cls.g.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        if cls.failed:
-            cls.g.tell()
-        cls.g.close()
-
-    failed = False
-
-    def run(self, result=None):
-        before = len(result.failures) + len(result.errors)
-        super().run(result)
-        if len(result.failures) + len(result.errors) > before:
-            type(self).failed = True
 
     def test_1_every_master_answers_and_the_workers_are_ready(self):
         g = self.g
@@ -94,6 +80,11 @@ class WholeCluster(unittest.TestCase):
     def test_2_pods_run_on_both_workers_and_reach_each_other(self):
         g = self.g
         g.import_demo()
+        listed = run([TROUPE, "image", "ls", "--data-dir", g.data]).stdout
+        self.assertEqual(listed.count("docker.io/troupe/demo:1"), 2, listed)
+        unknown = run([TROUPE, "image", "ls", "--data-dir", g.data, "--node", "m1"], check=False)
+        self.assertEqual(unknown.returncode, 1)
+        self.assertIn("no worker named m1", unknown.stderr)
         g.apply(DEPLOYMENT, at="m2")
         until("four replicas are ready", lambda: g.get("deploy", "web", at="m3")["status"].get("readyReplicas") == 4, 60)
         pods = g.get("pods", "-l", "app=web")["items"]
