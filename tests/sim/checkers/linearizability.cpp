@@ -6,7 +6,7 @@
 //
 // A write of unknown fate stays open for ever, which would multiply the possibilities. Values are unique, so it is
 // settled beforehand: if somebody saw one of its values it took effect before that was reported; if nobody did it may
-// as well never have happened. Only one that also erases stays optional.
+// as well never have happened. Only one that also erases stays optional, and what such a one needs to find.
 #include "tests/sim/checkers/checkers.hpp"
 
 #include <algorithm>
@@ -164,11 +164,36 @@ private:
         look.push_back(by->second[0]);
       }
     }
-    if (unique)
-      std::erase_if(steps_, [](const step& s) {
-        return !s.certain && std::none_of(s.puts.begin(), s.puts.end(), [](const auto& p) { return p.second == 0; });
-      });
+    if (unique) forget_unseen(writers);
     return {};
+  }
+
+  /// Drops the writes that may as well never have happened.
+  void forget_unseen(const std::map<place_value, std::vector<std::uint32_t>>& writers) {
+    std::vector<bool> keep(steps_.size());
+    std::vector<std::uint32_t> look;
+    auto stays = [&](std::uint32_t i) {
+      if (keep[i]) return;
+      keep[i] = true;
+      if (!steps_[i].certain) look.push_back(i);
+    };
+    for (std::uint32_t i = 0; i < steps_.size(); ++i)
+      if (steps_[i].certain ||
+          std::any_of(steps_[i].puts.begin(), steps_[i].puts.end(), [](const auto& p) { return p.second == 0; }))
+        stays(i);
+    while (!look.empty()) { // an erasure may be the only one who saw the value it compared with
+      const auto i = look.back();
+      look.pop_back();
+      for (const auto& v : steps_[i].needs)
+        if (const auto by = writers.find(v); by != writers.end()) stays(by->second[0]);
+    }
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      if (!keep[i]) continue;
+      if (kept != i) steps_[kept] = std::move(steps_[i]);
+      ++kept;
+    }
+    steps_.resize(kept);
   }
 
   std::string nobody_wrote(const step& s, const place_value& v) {

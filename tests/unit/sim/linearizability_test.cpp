@@ -113,6 +113,21 @@ TEST_CASE("a write of unknown fate whose compare cannot have held is not seen") 
   CHECK(judge_of(bad) != "");
 }
 
+TEST_CASE("a write of unknown fate that only an unknown deletion saw stays possible") { // seed 101338
+  history_builder b;
+  b.write(1, 11);
+  b.end(b.begin_write(2, {{1, 12}}), outcome::unknown);
+  b.end(b.begin_write(3, {{1, 0}}, {{1, 12}}), outcome::unknown);
+  b.read(1, 0);
+  CHECK(judge_of(b) == "");
+
+  history_builder bad; // nobody can have written what the deletion compared with
+  bad.write(1, 11);
+  bad.end(bad.begin_write(3, {{1, 0}}, {{1, 12}}), outcome::unknown);
+  bad.read(1, 0);
+  CHECK(mentions(judge_of(bad), "client 1's read"));
+}
+
 TEST_CASE("an unknown deletion stays possible") {
   history_builder b;
   b.write(1, 11);
