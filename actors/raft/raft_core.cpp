@@ -4,6 +4,7 @@
 #include "store/mutations.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace troupe::raft {
@@ -53,12 +54,15 @@ void raft_core::hand_out_persist() {
   // Replies may rest on entries that did not fit into this group: keep them for the next.
   std::vector<message> later;
   if (!log_.all_handed()) later = std::exchange(waiting_.then_send, {});
-  const bool something = waiting_.hard || waiting_.install || !waiting_.append.empty() || !waiting_.chunks.empty() ||
-                         !waiting_.then_send.empty();
-  if (something) {
+  if (waiting_.hard || waiting_.install || !waiting_.append.empty() || !waiting_.chunks.empty()) {
     persisting_ = true;
     if (waiting_.hard) handed_hard_ = *waiting_.hard;
+    installing_ = waiting_.install.has_value();
     out_.persist = std::move(waiting_);
+  } else if (hard_is_durable()) { // what these replies rest on has become durable since: no write only for them
+    std::move(waiting_.then_send.begin(), waiting_.then_send.end(), std::back_inserter(out_.send));
+  } else {
+    later = std::exchange(waiting_.then_send, {});
   }
   waiting_ = {};
   waiting_.then_send = std::move(later);
@@ -79,6 +83,12 @@ void raft_core::send_as(member_id to, log_term term, message_body body, bool dur
 }
 void raft_core::send(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), false); }
 void raft_core::send_durable(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), true); }
+/// What is on disk already is confirmed at once: to pass it through a write would cost a sync for nothing. The log
+/// counts a snapshot as durable from the moment it takes its place, so while one is written everything waits.
+void raft_core::confirm(member_id to, log_index held) {
+  const bool on_disk = held <= log_.stable() && !installing();
+  send_as(to, hard_.term, append_reply{true, held, {}}, !on_disk);
+}
 
 // ---------------------------------------------------------------- events of the shell
 
@@ -99,7 +109,7 @@ void raft_core::on(const tick&) {
 }
 
 void raft_core::on(const persisted&) {
-  persisting_ = false;
+  persisting_ = installing_ = false;
   durable_hard_ = handed_hard_;
   log_.written();
   if (role_ == role::leader) advance_commit();
@@ -249,7 +259,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   if (role_ == role::leader) return; // two leaders of one term cannot be; never act on a forged one
   heard_leader(m);
   if (r.prev.index < log_.commit()) {
-    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    confirm(m.from, log_.commit());
     return;
   }
   if (!log_.holds(r.prev) && !(mutated(mutation::append_unchecked) && r.prev.index <= log_.last().index)) {
@@ -275,7 +285,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   commit_to(std::min(r.commit, last_new));
   // What the leader committed in its own term comes after everything that was ever acknowledged before.
   if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
-  send_durable(m.from, append_reply{true, last_new, {}});
+  confirm(m.from, last_new);
 }
 
 void raft_core::handle(const message& m, const heartbeat& r) {
@@ -290,7 +300,7 @@ void raft_core::handle(const message& m, const snapshot_chunk& r) {
   if (role_ == role::leader) return;
   heard_leader(m);
   if (r.meta.at.index <= log_.commit()) {
-    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    confirm(m.from, log_.commit());
     return;
   }
   if (incoming_ != r.meta) {

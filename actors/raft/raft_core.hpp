@@ -64,6 +64,9 @@ public:
   const raft_log& log() const { return log_; }
   const std::map<member_id, progress>& members() const { return progress_; }
   bool recovering() const { return recovering_; }
+  /// A snapshot has taken the log's place but is not durable yet, or not even handed out: the shell's state is still
+  /// the one before, although `applied` names the snapshot.
+  bool installing() const { return installing_ || waiting_.install.has_value(); }
   bool transferring() const { return static_cast<bool>(transfer_to_); }
 
 private:
@@ -85,6 +88,7 @@ private:
   bool hard_is_durable() const { return durable_hard_.term == hard_.term && durable_hard_.vote == hard_.vote; }
   void send(member_id to, message_body body);
   void send_durable(member_id to, message_body body);
+  void confirm(member_id to, log_index held);
   void send_as(member_id to, log_term term, message_body body, bool durable);
   void hand_out_persist();
   instant next_deadline() const;
@@ -153,6 +157,7 @@ private:
   effects out_;
   persist_effect waiting_; // gathers while a persist is out
   bool persisting_ = false;
+  bool installing_ = false; // the persist that is out replaces the log
   bool recovering_;
   bool write_refused_ = false; // alone: do not offer term and vote again before there is something new to write
 

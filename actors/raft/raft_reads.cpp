@@ -42,9 +42,9 @@ void raft_state::read_answered(const raft::read_result& r) {
   if (r.ok) serve_barriers();
 }
 
-/// While a snapshot's install is being written, the core counts it as applied, but the view is still the one before.
+/// While a snapshot's install waits for the disk, the core counts it as applied, but the view is still the one before.
 void raft_state::serve_barriers() {
-  if (arriving_) return;
+  if (core_->installing()) return;
   const auto applied = core_->log().applied();
   for (auto it = barriers_.begin(); it != barriers_.end();) {
     if (!it->upto || (*it->upto > applied && !mutated(mutation::read_before_apply))) {

@@ -78,7 +78,6 @@ void raft_state::installed() {
   if (options_.on_installed) options_.on_installed(mark_, *machine_->snapshot());
   hub_->start(machine_->rev(), machine_->rev()); // what lies between is unknown here: watchers behind it are told 410
   log_->info("took the whole state at index {}, revision {}", mark_.at.index.v, machine_->rev());
-  serve_barriers();
 }
 
 } // namespace troupe

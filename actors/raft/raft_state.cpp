@@ -105,7 +105,8 @@ void raft_state::publish_status() {
   s.member = options_.member;
   s.leader = core_->leader();
   s.term = core_->term();
-  s.serving = s.role == raft::role::leader && log.term_at(log.applied()) == s.term && out_of_service_.empty();
+  s.serving = s.role == raft::role::leader && log.term_at(log.applied()) == s.term && !core_->installing() &&
+              out_of_service_.empty();
   s.alone = alone();
   s.out_of_service = out_of_service_.empty() ? left_group_ : out_of_service_;
   if (s.leader != last_leader_) {
@@ -182,6 +183,7 @@ void raft_state::on_written(const write_done& done) {
     auto after = std::exchange(after_write_, {});
     post(after);
     step(raft::persisted{});
+    serve_barriers(); // they may have waited for an install
   }
   if (!stopping_.empty()) finish_stop();
 }

@@ -85,6 +85,10 @@ void many_members(raft::test::sim_options& o) {
 void leases(raft::test::sim_options& o) {
   fixed(o, 3);
   o.leases = true;
+  o.crashes = o.transfers = o.write_failures = false; // partitions only: the old leader must live on
+  o.drop = o.duplicate = 0;
+  o.delay_max = 5ms;
+  o.sync_max = 2ms;
 }
 void changing(sim::episode_options& o) { o.nemesis.membership = true; }
 void corrupting(sim::episode_options& o) {
@@ -110,38 +114,38 @@ void resuming(sim::episode_options& o) {
 }
 
 constexpr planted all[] = {
-    {mutation::forget_vote, "forget-vote", "the vote is not persisted", 100, 0, brief_restarts},
-    {mutation::vote_for_stale_log, "vote-for-stale-log", "a vote for a candidate that lacks entries", 5, 20},
-    {mutation::recovering_votes, "recovering-votes", "a member that lost entries takes part in elections", 0, 20,
+    {mutation::forget_vote, "forget-vote", "the vote is not persisted", 400, 0, brief_restarts},
+    {mutation::vote_for_stale_log, "vote-for-stale-log", "a vote for a candidate that lacks entries", 25, 60},
+    {mutation::recovering_votes, "recovering-votes", "a member that lost entries takes part in elections", 0, 60,
      nullptr, corrupting},
-    {mutation::learners_count, "learners-count", "learners count towards a commit", 5, 0},
-    {mutation::half_is_majority, "half-is-majority", "2 of 4 commit", 5, 20, four_by_rule, changing},
-    {mutation::skip_joint, "skip-joint", "several members change in one step", 20, 0, many_members},
-    {mutation::stale_config, "stale-config", "a truncated membership change stays in force", 40, 0},
-    {mutation::count_prior_term, "count-prior-term", "an entry of a former term commits by counting", 10, 0,
+    {mutation::learners_count, "learners-count", "learners count towards a commit", 25, 0},
+    {mutation::half_is_majority, "half-is-majority", "2 of 4 commit", 25, 60, four_by_rule, changing},
+    {mutation::skip_joint, "skip-joint", "several members change in one step", 300, 0, many_members},
+    {mutation::stale_config, "stale-config", "a truncated membership change stays in force", 800, 0},
+    {mutation::count_prior_term, "count-prior-term", "an entry of a former term commits by counting", 50, 0,
      five_by_rule},
-    {mutation::commit_alone, "commit-alone", "the leader commits what only it holds", 5, 20},
-    {mutation::reply_before_sync, "reply-before-sync", "votes and appends are confirmed before they are durable", 10,
-     20, slow_disks, dying_disks},
-    {mutation::append_unchecked, "append-unchecked", "the entry before an append is not compared", 20, 20, three},
-    {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 10, 0,
+    {mutation::commit_alone, "commit-alone", "the leader commits what only it holds", 25, 60},
+    {mutation::reply_before_sync, "reply-before-sync", "votes and appends are confirmed before they are durable", 50,
+     60, slow_disks, dying_disks},
+    {mutation::append_unchecked, "append-unchecked", "the entry before an append is not compared", 100, 300, three},
+    {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 50, 0,
      clean_links_by_rule},
-    {mutation::heartbeat_commits, "heartbeat-commits", "a heartbeat commits what the follower may not hold", 20, 20,
+    {mutation::heartbeat_commits, "heartbeat-commits", "a heartbeat commits what the follower may not hold", 100, 60,
      three, reordering},
-    {mutation::snapshot_keeps_tail, "snapshot-keeps-tail", "a snapshot leaves entries of the old log behind it", 100, 0,
-     lagging},
-    {mutation::apply_twice, "apply-twice", "a restart applies again what the state covers", 5, 20},
-    {mutation::read_without_round, "read-without-round", "a read does not ask whether we still lead", 0, 20},
-    {mutation::read_before_apply, "read-before-apply", "a read does not wait until its index is applied", 0, 20},
+    {mutation::snapshot_keeps_tail, "snapshot-keeps-tail", "a snapshot leaves entries of the old log behind it", 1500,
+     0, lagging},
+    {mutation::apply_twice, "apply-twice", "a restart applies again what the state covers", 25, 60},
+    {mutation::read_without_round, "read-without-round", "a read does not ask whether we still lead", 0, 200},
+    {mutation::read_before_apply, "read-before-apply", "a read does not wait until its index is applied", 0, 60},
     {mutation::stale_lease, "stale-lease", "a lease outlives the followers' patience", 100, 0, leases},
-    {mutation::skip_fence, "skip-fence", "a deposed leader's late write is applied", 0, 20},
-    {mutation::skip_compare, "skip-compare", "a compare that does not hold stops nothing", 0, 20},
-    {mutation::repropose_open, "repropose-open", "a write whose fate is open is proposed again", 0, 20},
-    {mutation::forget_silently, "forget-silently", "a watch window forgets without telling late cursors", 0, 20,
+    {mutation::skip_fence, "skip-fence", "a deposed leader's late write is applied", 0, 60},
+    {mutation::skip_compare, "skip-compare", "a compare that does not hold stops nothing", 0, 60},
+    {mutation::repropose_open, "repropose-open", "a write whose fate is open is proposed again", 0, 100},
+    {mutation::forget_silently, "forget-silently", "a watch window forgets without telling late cursors", 0, 60,
      nullptr, resuming},
-    {mutation::split_revision, "split-revision", "a pull ends within a transaction", 0, 20, nullptr, resuming},
-    {mutation::repeat_event, "repeat-event", "a pull begins with the event at the cursor", 0, 20},
-    {mutation::bookmark_ahead, "bookmark-ahead", "a pull that has more says that everything was given", 0, 20, nullptr,
+    {mutation::split_revision, "split-revision", "a pull ends within a transaction", 0, 60, nullptr, resuming},
+    {mutation::repeat_event, "repeat-event", "a pull begins with the event at the cursor", 0, 60},
+    {mutation::bookmark_ahead, "bookmark-ahead", "a pull that has more says that everything was given", 0, 60, nullptr,
      resuming},
 };
 

@@ -66,6 +66,7 @@ private:
   void storm();
   void transfer();
   void change_members();
+  void changed();
   void grow(bool then_shrink);
   void shrink();
   void ask(member_command what, unsigned tries, std::function<void(const status&)> done);

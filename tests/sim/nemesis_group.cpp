@@ -123,6 +123,12 @@ void nemesis::change_members() {
   shrink();
 }
 
+/// What was seen of the group is of before.
+void nemesis::changed() {
+  changing_ = false;
+  same_looks_ = 0;
+}
+
 void nemesis::grow(bool then_shrink) {
   changing_ = true;
   auto& m = cluster_.add_joining();
@@ -130,9 +136,9 @@ void nemesis::grow(bool then_shrink) {
   note("add " + std::to_string(id.v));
   ask({member_command::op::add_learner, id}, command_tries, [this, id, then_shrink](const status& added) {
     // 409: an earlier try, whose answer was lost, had done it. The promotion tells.
-    if (added.code != 0 && added.code != 409) return static_cast<void>(changing_ = false);
+    if (added.code != 0 && added.code != 409) return changed();
     ask({member_command::op::promote, id}, command_tries, [this, then_shrink](const status&) {
-      changing_ = false;
+      changed();
       if (then_shrink && !calm_) shrink();
     });
   });
@@ -144,7 +150,7 @@ void nemesis::shrink() {
   const auto who = random_.pick(voters_);
   note("remove " + std::to_string(who.v));
   ask({member_command::op::remove, who}, command_tries, [this, who](const status& s) {
-    changing_ = false;
+    changed();
     if (s.code == 0) gone_.insert(who);
   });
 }
