@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,45 +52,96 @@ caf::io::connection_handle fresh_handle() {
 
 } // namespace
 
-class basp_policy {
+/// Bytes of one session, as the i/o thread moves them. BASP reads a message in two steps and writes it in one: reading
+/// ahead and writing at once spare most of the calls into the kernel that its loop would make.
+class basp_wire {
 public:
-  basp_policy(std::shared_ptr<ssl_st> tls, std::shared_ptr<basp_link> link)
-      : tls_(std::move(tls)), link_(std::move(link)) {}
-  basp_policy(const basp_policy&) = delete;
-  basp_policy& operator=(const basp_policy&) = delete;
-  ~basp_policy() {
+  basp_wire(net::native_socket fd, std::shared_ptr<ssl_st> tls, std::shared_ptr<basp_link> link)
+      : fd_(fd), tls_(std::move(tls)), link_(std::move(link)) {
+    if (tls_) SSL_set_read_ahead(tls_.get(), 1); // a record in one call instead of two
+  }
+  basp_wire(const basp_wire&) = delete;
+  basp_wire& operator=(const basp_wire&) = delete;
+  ~basp_wire() {
     if (!tls_ || !SSL_is_init_finished(tls_.get())) return;
     ERR_clear_error();
     SSL_shutdown(tls_.get()); // says good-bye where the stream still stands
     ERR_clear_error();
   }
 
-  net::rw_state read_some(std::size_t& bytes, net::native_socket fd, void* into, std::size_t bytes_max) {
-    bytes = 0;
-    const auto step = link::stream_read(fd, tls_.get(), static_cast<char*>(into), bytes_max, why_);
-    if (step.state == link::io_step::what::closed) return broken(fd);
-    bytes = step.bytes;
-    link_->in_.fetch_add(bytes, std::memory_order_relaxed);
-    return net::rw_state::success;
+  /// False: the session is broken. 0 bytes: nothing there now.
+  bool read(char* into, std::size_t bytes_max, std::size_t& bytes) {
+    bytes = std::min(bytes_max, ahead_end_ - ahead_begin_);
+    if (bytes > 0) {
+      std::memcpy(into, ahead_ + ahead_begin_, bytes);
+      ahead_begin_ += bytes;
+      return true;
+    }
+    if (std::exchange(drained_, false)) return true;
+    const bool direct = bytes_max >= sizeof ahead_;
+    const auto room = direct ? bytes_max : sizeof ahead_;
+    const auto step = link::stream_read(fd_, tls_.get(), direct ? into : ahead_, room, why_);
+    if (step.state == link::io_step::what::closed) return false;
+    link_->in_.fetch_add(step.bytes, std::memory_order_relaxed);
+    // A plain socket that gave less than was asked for has no more.
+    drained_ = !tls_ && step.bytes > 0 && step.bytes < room;
+    if (direct) {
+      bytes = step.bytes;
+      return true;
+    }
+    ahead_begin_ = 0;
+    ahead_end_ = step.bytes;
+    bytes = std::min(bytes_max, ahead_end_);
+    std::memcpy(into, ahead_, bytes);
+    ahead_begin_ = bytes;
+    return true;
   }
+  /// Bytes that the descriptor will never announce.
+  bool holds_more() const { return ahead_begin_ < ahead_end_ || (tls_ && SSL_has_pending(tls_.get()) == 1); }
 
-  net::rw_state write_some(std::size_t& bytes, net::native_socket fd, const void* from, std::size_t wanted) {
+  /// False: the session is broken. Writes what the kernel takes, up to one turn.
+  bool write(const char* from, std::size_t wanted, std::size_t& bytes) {
     bytes = 0;
-    if (wanted == 0) return net::rw_state::indeterminate;
     const auto goal = std::min(wanted, write_turn_bytes);
+    bool good = true;
     while (bytes < goal) {
-      const auto step =
-          link::stream_write(fd, tls_.get(), static_cast<const char*>(from) + bytes, wanted - bytes, why_);
-      if (step.state == link::io_step::what::closed) return broken(fd);
+      const auto step = link::stream_write(fd_, tls_.get(), from + bytes, wanted - bytes, why_);
+      good = step.state != link::io_step::what::closed;
       if (step.state != link::io_step::what::moved) break;
       bytes += step.bytes;
     }
     link_->out_.fetch_add(bytes, std::memory_order_relaxed);
-    return net::rw_state::success;
+    return good;
   }
 
-  /// OpenSSL may hold decrypted bytes that the descriptor will never announce.
-  bool must_read_more(net::native_socket, std::size_t) const { return tls_ && SSL_pending(tls_.get()) > 0; }
+  /// The loop writes when the kernel takes more; until then nothing may overtake.
+  bool queued = false;
+  const std::vector<char>* queue = nullptr; // the stream's, of what was added since
+
+private:
+  net::native_socket fd_;
+  std::shared_ptr<ssl_st> tls_;
+  std::shared_ptr<basp_link> link_;
+  const char* why_ = "";
+  char ahead_[16 * 1024];
+  std::size_t ahead_begin_ = 0, ahead_end_ = 0;
+  bool drained_ = false;
+};
+
+class basp_policy {
+public:
+  explicit basp_policy(std::unique_ptr<basp_wire> wire) : wire_(std::move(wire)) {}
+
+  net::rw_state read_some(std::size_t& bytes, net::native_socket fd, void* into, std::size_t bytes_max) {
+    return wire_->read(static_cast<char*>(into), bytes_max, bytes) ? net::rw_state::success : broken(fd);
+  }
+  net::rw_state write_some(std::size_t& bytes, net::native_socket fd, const void* from, std::size_t wanted) {
+    bytes = 0;
+    if (wanted > 0 && !wire_->write(static_cast<const char*>(from), wanted, bytes)) return broken(fd);
+    if (bytes == wanted && wire_->queue->empty()) wire_->queued = false;
+    return wanted > 0 ? net::rw_state::success : net::rw_state::indeterminate;
+  }
+  bool must_read_more(net::native_socket, std::size_t) const { return wire_->holds_more(); }
 
 private:
   /// CAF keeps a stream alive while the other direction waits, for a dead host some 15 minutes: end both.
@@ -98,9 +150,7 @@ private:
     return net::rw_state::failure;
   }
 
-  std::shared_ptr<ssl_st> tls_;
-  std::shared_ptr<basp_link> link_;
-  const char* why_ = "";
+  std::unique_ptr<basp_wire> wire_; // says good-bye before the stream closes the descriptor
 };
 
 class basp_scribe final : public io::scribe {
@@ -108,7 +158,9 @@ public:
   basp_scribe(net::default_multiplexer& loop, link::session::parts parts, std::string address,
               std::shared_ptr<basp_link> link, std::function<void()> on_closed)
       : scribe(fresh_handle()), address_(std::move(address)), link_(link), on_closed_(std::move(on_closed)),
-        stream_(loop, parts.fd, std::move(parts.tls), std::move(link)) {
+        wire_(new basp_wire(parts.fd, std::move(parts.tls), std::move(link))),
+        stream_(loop, parts.fd, std::unique_ptr<basp_wire>(wire_)) {
+    wire_->queue = &stream_.wr_buf();
     link_->fd_ = parts.fd;
     link_->loop_ = &loop;
   }
@@ -132,7 +184,18 @@ public:
   void ack_writes(bool enable) override { stream_.ack_writes(enable); }
   std::vector<char>& wr_buf() override { return stream_.wr_buf(); }
   std::vector<char>& rd_buf() override { return stream_.rd_buf(); }
-  void flush() override { stream_.flush(this); }
+  /// Mostly the kernel takes it at once. A failure is left to the loop: BASP must not hear of it within its own call.
+  void flush() override {
+    auto& bytes = stream_.wr_buf();
+    if (!wire_->queued) {
+      std::size_t written = 0;
+      (void)wire_->write(bytes.data(), bytes.size(), written);
+      bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(written));
+      if (bytes.empty()) return;
+    }
+    wire_->queued = true;
+    stream_.flush(this);
+  }
   /// BASP calls this for peers that went silent: waiting for what they have not read would take for ever.
   void graceful_shutdown() override {
     stream_.graceful_shutdown();
@@ -160,6 +223,7 @@ private:
   std::shared_ptr<basp_link> link_;
   std::function<void()> on_closed_;
   bool started_ = false;
+  basp_wire* wire_; // the stream's
   net::stream_impl<basp_policy> stream_;
 };
 

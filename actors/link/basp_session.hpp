@@ -44,7 +44,7 @@ public:
   std::uint64_t bytes_out() const { return out_.load(std::memory_order_relaxed); }
 
 private:
-  friend class basp_policy;
+  friend class basp_wire;
   friend class basp_scribe;
   void leave(); // i/o thread
   mutable std::mutex mutex_;

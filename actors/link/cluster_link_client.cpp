@@ -62,7 +62,8 @@ private:
 
 class client final : public link_client {
 public:
-  explicit client(session s) : loop_(frame_loop::make("link-client")) {
+  client(session s, std::shared_ptr<frame_loop> shared)
+      : own_loop_(!shared), loop_(shared ? std::move(shared) : frame_loop::make("link-client")) {
     frame_handlers h;
     h.on_frame = [calls = calls_](std::string_view payload) -> result<void> {
       auto m = decode_payload(payload);
@@ -80,7 +81,10 @@ public:
     link_->start();
   }
   ~client() override {
-    loop_->stop();
+    if (own_loop_)
+      loop_->stop();
+    else
+      link_->close("this side closes");
     calls_->lost("this side closes");
   }
 
@@ -99,6 +103,7 @@ public:
 
 private:
   const std::shared_ptr<open_calls> calls_ = std::make_shared<open_calls>();
+  const bool own_loop_;
   const std::shared_ptr<frame_loop> loop_;
   frame_link_ptr link_;
 };
@@ -110,7 +115,7 @@ result<std::shared_ptr<link_client>> open_link_client(const link_client_options&
   const hello first{limits::link::protocol_version, o.cluster_id, o.name, version::git_version, device() | 1ull};
   auto greeted = greet({o.name, o.address, o.port}, o.tls, first, o.setup, -1);
   if (!greeted) return greeted.error();
-  return std::shared_ptr<link_client>(std::make_shared<client>(std::move(greeted->first)));
+  return std::shared_ptr<link_client>(std::make_shared<client>(std::move(greeted->first), o.loop));
 }
 
 } // namespace troupe::link

@@ -1,5 +1,5 @@
 // cluster_link_client: calls to one master over the link, for benchmarks and tools: no actors, no blocking calls.
-// Owner:  whoever makes it; `call` from any thread, continuations run on its i/o thread and must only post.
+// Owner:  whoever makes it; `call` from any thread, continuations run on its loop's thread and must only post.
 // Units:  any number of calls may be outstanding up to limits::link::calls_max.
 // Errors: a lost session answers every outstanding call with 503; the caller makes a new client.
 // Source: ours.
@@ -21,6 +21,7 @@ struct link_client_options {
   std::string cluster_id;                 // empty: whatever the master belongs to
   std::string name = "client";
   std::chrono::milliseconds setup{3000};
+  std::shared_ptr<class frame_loop> loop; // shared with others, perhaps driven by the caller; null: one of its own
 };
 
 class link_client {

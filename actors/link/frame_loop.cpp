@@ -21,6 +21,9 @@ using instant = clock::time_point;
 constexpr std::size_t gather_bytes = 64 * 1024;
 constexpr std::size_t flush_bytes_max = 1024 * 1024; // of one link before the next gets its turn
 constexpr int events_max = 64;
+/// A link that said nothing for so long is written to by whoever has something to say, without waking our thread; what
+/// comes closer together is gathered and leaves in one go.
+constexpr std::chrono::microseconds quiet{100};
 /// Our own thread did not run for so long: what it has not heard meanwhile says nothing about the others.
 constexpr std::chrono::milliseconds stalled{400};
 
@@ -40,7 +43,7 @@ public:
   void hold(std::size_t bytes) noexcept override { held_.fetch_add(bytes, std::memory_order_relaxed); }
   void release(std::size_t bytes) noexcept override;
 
-  // Of the loop's thread.
+  // Of the loop's thread, which holds `io_`.
   bool take_in(std::string_view fresh, std::string& why);
   bool read(char* scratch, std::string& why);
   bool flush(std::string& why);
@@ -48,6 +51,7 @@ public:
   bool asked_to_end(std::string& why);
   bool full() const { return held_.load(std::memory_order_relaxed) > bounds_.input_bytes_max; }
   void mark();
+  bool write_now();
 
   std::weak_ptr<loop_impl> loop_;
   session session_;
@@ -61,6 +65,7 @@ public:
   bool finishing_ = false, ending_ = false;
   std::string why_;
 
+  std::mutex io_;                        // of the session and what follows; taken before `mutex_`
   bool started_ = false, stuck_ = false; // stuck: the kernel takes nothing more now
   std::uint32_t interest_ = 0;
   std::string input_, output_;
@@ -77,6 +82,7 @@ public:
     e.events = EPOLLIN;
     e.data.ptr = nullptr;
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &e);
+    if (name.empty()) return; // driven
     thread_ = std::thread([this] { run(); });
     name.resize(std::min<std::size_t>(name.size(), 15));
     ::pthread_setname_np(thread_.native_handle(), name.c_str());
@@ -94,7 +100,21 @@ public:
   void stop() override {
     if (stopping_.exchange(true)) return;
     poke();
-    if (thread_.joinable()) thread_.join();
+    if (thread_.joinable())
+      thread_.join();
+    else
+      end_all();
+  }
+
+  void turn(instant until) override {
+    const scoped_driver driver(*this);
+    auto wait = std::chrono::ceil<std::chrono::nanoseconds>(until - clock::now());
+    if (!links_.empty()) wait = std::min<std::chrono::nanoseconds>(wait, limits::link::loop_tick);
+    if (wait.count() < 0 || has_marked()) wait = {};
+    const auto s = std::chrono::floor<std::chrono::seconds>(wait);
+    const timespec t{s.count(), (wait - s).count()};
+    epoll_event events[events_max];
+    serve_round(events, ::epoll_pwait2(epoll_, events, events_max, &t, nullptr));
   }
 
   void mark(std::shared_ptr<link_impl> l) {
@@ -104,8 +124,9 @@ public:
       first = marked_.empty();
       marked_.push_back(std::move(l));
     }
-    if (first && std::this_thread::get_id() != thread_.get_id()) poke();
+    if (first && !is_own_thread()) poke();
   }
+  bool is_own_thread() const { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
 
 private:
   void poke() {
@@ -114,17 +135,28 @@ private:
     }
   }
 
+  /// Whoever is in here is the loop's thread.
+  struct scoped_driver {
+    explicit scoped_driver(loop_impl& of) : loop(of) { loop.thread_id_ = std::this_thread::get_id(); }
+    ~scoped_driver() { loop.thread_id_ = std::thread::id{}; }
+    loop_impl& loop;
+  };
+
   void run() {
+    const scoped_driver driver(*this);
     epoll_event events[events_max];
     while (!stopping_.load(std::memory_order_acquire)) {
       const int timeout = has_marked() ? 0 : links_.empty() ? -1 : static_cast<int>(limits::link::loop_tick.count());
-      const int n = ::epoll_wait(epoll_, events, events_max, timeout);
-      for (int i = 0; i < n; ++i)
-        on_event(events[i]);
-      serve_marked();
-      tick();
+      serve_round(events, ::epoll_wait(epoll_, events, events_max, timeout));
     }
     end_all();
+  }
+
+  void serve_round(const epoll_event* events, int count) {
+    for (int i = 0; i < count; ++i)
+      on_event(events[i]);
+    serve_marked();
+    tick();
   }
 
   bool has_marked() {
@@ -153,14 +185,11 @@ private:
     for (auto& l : all) {
       l->dirty_.store(false, std::memory_order_release);
       if (!l->open()) continue;
-      if (!l->started_) {
-        if (!begin(l)) continue;
-      }
       serve(l, 0);
     }
   }
 
-  bool begin(const std::shared_ptr<link_impl>& l) {
+  bool begin(const std::shared_ptr<link_impl>& l, std::string& why) {
     l->started_ = true;
     l->heard_ = l->said_ = clock::now();
     epoll_event e{};
@@ -168,13 +197,18 @@ private:
     e.events = l->interest_ = EPOLLIN;
     links_.emplace(l.get(), l);
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, l->session_.fd(), &e) == 0) return true;
-    end(l, "the session cannot be watched: " + std::string(std::strerror(errno)));
+    why = "the session cannot be watched: " + std::string(std::strerror(errno));
     return false;
   }
 
   /// `events` 0: somebody asked for attention.
   void serve(std::shared_ptr<link_impl> l, std::uint32_t events) {
     std::string why;
+    std::unique_lock io(l->io_);
+    if (!l->started_ && !begin(l, why)) {
+      io.unlock();
+      return end(l, std::move(why));
+    }
     if (events & EPOLLOUT) l->stuck_ = false;
     bool good = !l->asked_to_end(why);
     if (good && !l->full()) {
@@ -185,8 +219,9 @@ private:
       why = "the other side ended the session";
     }
     if (good) good = l->flush(why);
-    if (!good) return end(l, std::move(why));
-    rearm(*l);
+    if (good) return rearm(*l);
+    io.unlock();
+    end(l, std::move(why));
   }
 
   void rearm(link_impl& l) {
@@ -218,9 +253,12 @@ private:
 
   void end(std::shared_ptr<link_impl> l, std::string why) {
     links_.erase(l.get());
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, l->session_.fd(), nullptr);
-    l->open_.store(false, std::memory_order_release);
-    l->session_.close();
+    {
+      std::lock_guard io(l->io_);
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, l->session_.fd(), nullptr);
+      l->open_.store(false, std::memory_order_release);
+      l->session_.close();
+    }
     auto handlers = std::move(l->handlers_);
     l->handlers_ = {};
     {
@@ -242,6 +280,7 @@ private:
     for (auto& l : rest) {
       if (!l->open_.exchange(false)) continue;
       std::string why;
+      std::lock_guard io(l->io_);
       l->flush(why); // last words, as far as the kernel takes them
       l->session_.close();
       l->handlers_ = {};
@@ -255,6 +294,7 @@ private:
   std::unordered_map<link_impl*, std::shared_ptr<link_impl>> links_; // of the thread
   instant last_tick_ = clock::now(), last_round_ = last_tick_;
   char scratch_[gather_bytes];
+  std::atomic<std::thread::id> thread_id_;
   std::thread thread_;
 };
 
@@ -268,6 +308,7 @@ void link_impl::mark() {
 void link_impl::start() { mark(); }
 
 bool link_impl::send(std::string frame) {
+  bool first = false;
   {
     std::lock_guard lock(mutex_);
     if (!open() || finishing_ || ending_) return false;
@@ -276,11 +317,22 @@ bool link_impl::send(std::string frame) {
       ending_ = true;
       why_ = "it does not take what is sent to it: " + std::to_string(total) + " bytes wait";
     } else {
+      first = out_.empty();
       out_.push_back(std::move(frame));
     }
   }
-  mark();
+  if (!first || !write_now()) mark();
   return true;
+}
+
+/// True when nothing is left to do for the loop's thread. What goes wrong is left to it, too: it finds the same.
+bool link_impl::write_now() {
+  const auto loop = loop_.lock();
+  if (!loop || loop->is_own_thread()) return false;
+  std::unique_lock io(io_, std::try_to_lock);
+  if (!io || !started_ || stuck_ || !open() || clock::now() - said_ < quiet) return false;
+  std::string why;
+  return flush(why) && !stuck_ && written_ == output_.size();
 }
 
 void link_impl::finish(std::string frame, std::string why) {
@@ -425,6 +477,7 @@ bool link_impl::flush(std::string& why) {
 }
 
 bool link_impl::tick(instant now, bool graceful, std::string& why) {
+  std::lock_guard io(io_);
   if (finish_by_ && now > *finish_by_) {
     std::lock_guard lock(mutex_);
     why = why_;
@@ -445,6 +498,11 @@ bool link_impl::tick(instant now, bool graceful, std::string& why) {
 
 } // namespace
 
-std::shared_ptr<frame_loop> frame_loop::make(std::string name) { return std::make_shared<loop_impl>(std::move(name)); }
+std::shared_ptr<frame_loop> frame_loop::make(std::string name) {
+  if (name.empty()) name = "frames";
+  return std::make_shared<loop_impl>(std::move(name));
+}
+
+std::shared_ptr<frame_loop> frame_loop::make_driven() { return std::make_shared<loop_impl>(""); }
 
 } // namespace troupe::link

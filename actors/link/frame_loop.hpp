@@ -55,6 +55,11 @@ using frame_link_ptr = std::shared_ptr<frame_link>;
 class frame_loop {
 public:
   static std::shared_ptr<frame_loop> make(std::string name);
+  /// Without a thread: everything happens within `turn`, which one thread calls. For programs that have nothing else to
+  /// do meanwhile, such as load generators: an answer then wakes one thread instead of two.
+  static std::shared_ptr<frame_loop> make_driven();
+  /// Waits until something comes or the time is up, and serves it. Of a driven loop only.
+  virtual void turn(std::chrono::steady_clock::time_point until) = 0;
   /// Ends the thread; links are closed without their handlers being called. Not from a handler.
   virtual ~frame_loop() = default;
   /// Nothing is read and no handler is called before the link's `start`.

@@ -5,6 +5,7 @@
 #include "actors/support/component.hpp"
 
 #include <caf/io/basp_broker.hpp>
+#include <caf/io/broker.hpp>
 #include <caf/io/middleman.hpp>
 #include <caf/stateful_actor.hpp>
 
@@ -37,14 +38,14 @@ struct lane {
 };
 
 struct gateway_state {
-  caf::event_based_actor* self;
+  caf::io::broker* self;
   std::shared_ptr<shared_parts> parts;
   std::shared_ptr<spdlog::logger> log = component_log("mesh");
   std::map<std::uint64_t, lane> lanes;                // by link number
   std::map<store::member_id, accepted_ptr> replacing; // waits for the end of the peer's last session
   static inline const char* name = "mesh-gateway";
 
-  explicit gateway_state(caf::event_based_actor* me) : self(me) {}
+  explicit gateway_state(caf::io::broker* me) : self(me) {}
   ~gateway_state() {
     for (auto& [number, l] : lanes) {
       l.session->close();
@@ -277,7 +278,7 @@ void gateway_state::look_around() {
   self->delayed_send(self, limits::look_every, look_round::value);
 }
 
-caf::behavior gateway(caf::stateful_actor<gateway_state>* self, std::shared_ptr<shared_parts> parts) {
+caf::behavior gateway(caf::io::stateful_broker<gateway_state>* self, std::shared_ptr<shared_parts> parts) {
   auto& s = self->state;
   s.parts = std::move(parts);
   self->set_down_handler([&s](caf::down_msg& d) { s.on_down(d); });
@@ -318,7 +319,7 @@ void shared_parts::set_inbox(raft_actor to) {
 }
 
 caf::actor spawn_gateway(caf::actor_system& sys, std::shared_ptr<shared_parts> parts) {
-  return sys.spawn(gateway, std::move(parts));
+  return sys.middleman().spawn_broker(gateway, std::move(parts));
 }
 
 } // namespace troupe::mesh

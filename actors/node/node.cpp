@@ -5,6 +5,7 @@
 #include "actors/node/node_base.hpp"
 #include "actors/node/pod_range.hpp"
 #include "actors/node/worker_part.hpp"
+#include "actors/support/scheduling.hpp"
 
 #include <caf/all.hpp>
 #include <spdlog/spdlog.h>
@@ -27,9 +28,7 @@ namespace {
 struct system_config : caf::actor_system_config {
   explicit system_config(bool links) {
     if (links) configure_middleman(*this);
-    set("scheduler.policy", caf::atom("sharing"));
-    set("scheduler.max-threads", std::max<std::size_t>(2, std::thread::hardware_concurrency()));
-    set("scheduler.max-throughput", std::size_t{100});
+    configure_scheduler(*this, std::max<std::size_t>(2, std::thread::hardware_concurrency()));
   }
 };
 

@@ -83,12 +83,6 @@ void raft_core::send_as(member_id to, log_term term, message_body body, bool dur
 }
 void raft_core::send(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), false); }
 void raft_core::send_durable(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), true); }
-/// What is on disk already is confirmed at once: to pass it through a write would cost a sync for nothing. The log
-/// counts a snapshot as durable from the moment it takes its place, so while one is written everything waits.
-void raft_core::confirm(member_id to, log_index held) {
-  const bool on_disk = held <= log_.stable() && !installing();
-  send_as(to, hard_.term, append_reply{true, held, {}}, !on_disk);
-}
 
 // ---------------------------------------------------------------- events of the shell
 
@@ -259,7 +253,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   if (role_ == role::leader) return; // two leaders of one term cannot be; never act on a forged one
   heard_leader(m);
   if (r.prev.index < log_.commit()) {
-    confirm(m.from, log_.commit());
+    send_durable(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
   if (!log_.holds(r.prev) && !(mutated(mutation::append_unchecked) && r.prev.index <= log_.last().index)) {
@@ -285,7 +279,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   commit_to(std::min(r.commit, last_new));
   // What the leader committed in its own term comes after everything that was ever acknowledged before.
   if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
-  confirm(m.from, last_new);
+  send_durable(m.from, append_reply{true, last_new, {}});
 }
 
 void raft_core::handle(const message& m, const heartbeat& r) {
@@ -300,7 +294,7 @@ void raft_core::handle(const message& m, const snapshot_chunk& r) {
   if (role_ == role::leader) return;
   heard_leader(m);
   if (r.meta.at.index <= log_.commit()) {
-    confirm(m.from, log_.commit());
+    send_durable(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
   if (incoming_ != r.meta) {

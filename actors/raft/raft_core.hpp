@@ -88,7 +88,6 @@ private:
   bool hard_is_durable() const { return durable_hard_.term == hard_.term && durable_hard_.vote == hard_.vote; }
   void send(member_id to, message_body body);
   void send_durable(member_id to, message_body body);
-  void confirm(member_id to, log_index held);
   void send_as(member_id to, log_term term, message_body body, bool durable);
   void hand_out_persist();
   instant next_deadline() const;

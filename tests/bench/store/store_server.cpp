@@ -9,6 +9,7 @@
 #include "actors/link/master_mesh.hpp"
 #include "actors/link/node_session.hpp"
 #include "actors/raft/group_board.hpp"
+#include "actors/support/scheduling.hpp"
 #include "net/tls/issue.hpp"
 
 #include <caf/actor_system.hpp>
@@ -40,9 +41,7 @@ struct settings {
 
 struct server_config : caf::actor_system_config {
   server_config() {
-    set("scheduler.policy", caf::atom("sharing"));
-    set("scheduler.max-threads", std::size_t{2});
-    set("scheduler.max-throughput", std::size_t{100});
+    configure_scheduler(*this, 2);
     configure_middleman(*this);
   }
 };

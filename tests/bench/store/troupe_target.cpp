@@ -4,10 +4,10 @@
 #include "tests/bench/store/target.hpp"
 
 #include "actors/link/cluster_link_client.hpp"
+#include "actors/link/frame_loop.hpp"
 #include "store/object.hpp"
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -16,21 +16,9 @@ namespace troupe::bench {
 
 namespace {
 
-/// What completed, handed from the links' threads to the load generator's.
-struct completions {
-  std::mutex lock;
-  std::condition_variable changed;
-  std::vector<completion> items;
-  void add(completion c) {
-    bool first;
-    {
-      std::lock_guard g(lock);
-      items.push_back(std::move(c));
-      first = items.size() == 1;
-    }
-    if (first) changed.notify_one();
-  }
-};
+/// What completed. The load generator's thread drives the links itself, as gRPC's completion queue does for etcd: an
+/// answer comes to it without a second thread in between.
+using completions = std::vector<completion>;
 
 std::string complaint(const response& r) {
   if (r.code < 400) return {};
@@ -77,7 +65,8 @@ private:
 
 class troupe_target final : public target {
 public:
-  explicit troupe_target(const target_options& o) : options_(o), done_(std::make_shared<completions>()) {
+  explicit troupe_target(const target_options& o)
+      : options_(o), done_(std::make_shared<completions>()), loop_(link::frame_loop::make_driven()) {
     std::shared_ptr<const link::session_tls> tls;
     if (!o.ca_file.empty()) {
       auto made = link::make_session_tls(read_file(o.ca_file), {read_file(o.cert_file), read_file(o.key_file)});
@@ -92,6 +81,7 @@ public:
         l.port = static_cast<std::uint16_t>(std::stoul(endpoint.substr(colon + 1)));
         l.tls = tls;
         l.name = "store_load";
+        l.loop = loop_;
         lines_.push_back(std::make_unique<line>(std::move(l)));
       }
     for (std::size_t i = 0; i < o.connections; ++i)
@@ -120,9 +110,9 @@ public:
 
   void wait(std::vector<completion>& out, bench_clock::time_point deadline) override {
     expire();
-    std::unique_lock g(done_->lock);
-    done_->changed.wait_until(g, deadline, [&] { return !done_->items.empty(); });
-    for (auto& c : done_->items) {
+    while (done_->empty() && bench_clock::now() < deadline)
+      loop_->turn(deadline);
+    for (auto& c : *done_) {
       // An answer that comes after its operation was given up belongs to nobody.
       const auto slot = c.slot % slots_max, number = c.slot / slots_max;
       if (slot >= waiting_.size() || waiting_[slot].number != number || !waiting_[slot].open) continue;
@@ -130,7 +120,7 @@ public:
       c.slot = slot;
       out.push_back(std::move(c));
     }
-    done_->items.clear();
+    done_->clear();
   }
 
   void move_on(std::size_t slot) override { ++waiting_.at(slot).moved; }
@@ -179,9 +169,9 @@ private:
     w.since = bench_clock::now();
     const auto id = w.number * slots_max + slot;
     auto client = line_of(slot).client();
-    if (!client) return done_->add({id, "no connection", 0});
+    if (!client) return done_->push_back({id, "no connection", 0});
     client->call(std::move(r), [done = done_, id](const response_ptr& answer) {
-      done->add({id, complaint(*answer), answer->object || !answer->body.empty() ? 1u : 0u});
+      done->push_back({id, complaint(*answer), answer->object || !answer->body.empty() ? 1u : 0u});
     });
   }
 
@@ -193,7 +183,7 @@ private:
     for (std::size_t slot = 0; slot < waiting_.size(); ++slot) {
       auto& w = waiting_[slot];
       if (w.open && now - w.since > options_.op_timeout)
-        done_->add({w.number * slots_max + slot, "no answer in time", 0});
+        done_->push_back({w.number * slots_max + slot, "no answer in time", 0});
     }
   }
 
@@ -205,22 +195,14 @@ private:
     if (!offset.empty()) r->query.emplace_back("offset", std::move(offset));
     auto client = lines_.front()->client();
     if (!client) throw std::runtime_error("no connection to " + options_.endpoints.front());
-    struct box {
-      std::mutex lock;
-      std::condition_variable changed;
-      response_ptr answer;
-    };
-    auto b = std::make_shared<box>();
-    client->call(r, [b](response_ptr answer) {
-      std::lock_guard g(b->lock);
-      b->answer = std::move(answer);
-      b->changed.notify_one();
-    });
-    std::unique_lock g(b->lock);
-    if (!b->changed.wait_for(g, std::chrono::minutes(1), [&] { return b->answer != nullptr; }))
-      throw std::runtime_error("no answer from " + options_.endpoints.front());
-    if (const auto why = complaint(*b->answer); !why.empty()) throw std::runtime_error(why);
-    return *b->answer;
+    const auto answer = std::make_shared<response_ptr>();
+    client->call(r, [answer](response_ptr a) { *answer = std::move(a); });
+    const auto by = bench_clock::now() + std::chrono::minutes(1);
+    while (!*answer && bench_clock::now() < by)
+      loop_->turn(by);
+    if (!*answer) throw std::runtime_error("no answer from " + options_.endpoints.front());
+    if (const auto why = complaint(**answer); !why.empty()) throw std::runtime_error(why);
+    return **answer;
   }
 
   static std::uint64_t number_in(const std::string& json, const std::string& key) {
@@ -230,6 +212,7 @@ private:
 
   target_options options_;
   std::shared_ptr<completions> done_;
+  std::shared_ptr<link::frame_loop> loop_;
   std::vector<std::unique_ptr<line>> lines_; // [connection][endpoint]
   std::vector<slot_state> waiting_;
   bench_clock::time_point next_look_;

@@ -1,4 +1,5 @@
 // Logs, exec and stats of a worker's pods through a master; and peers that do not behave.
+#include "actors/link/frame_loop.hpp"
 #include "actors/link/link_limits.hpp"
 #include "tests/support/api_lab.hpp"
 #include "tests/unit/link/link_lab.hpp"
@@ -351,32 +352,56 @@ TEST_CASE("a peer that asks and does not listen is closed, and the master's memo
   CHECK(comes_true([&] { return m1.sessions->connected().empty(); }));
 }
 
-TEST_CASE("calls over the link, without TLS, for benchmarks") {
+namespace {
+
+/// A master's side of links without TLS, over a real API and store.
+struct plain_door {
   link_lab lab;
-  node_sessions_options o;
-  o.cluster_id = "abc123";
-  o.master_name = "m1";
-  o.api = {lab.api.api};
-  o.state = lab.raft.state;
-  o.hub = lab.raft.hub;
-  o.plain_peer.user = "kubernetes-admin";
-  o.plain_peer.groups = {"system:masters", "system:authenticated"};
-  auto sessions = make_node_sessions(*lab.system, std::move(o)).value();
-  listener_options lo;
-  lo.address = "127.0.0.1";
-  auto listener = secure_listener::make(std::move(lo)).value();
-  listener->serve(workers_protocol,
-                  [&](session peer, std::string h) { sessions->accept(std::move(peer), std::move(h)); });
-  REQUIRE(listener->start().has_value());
-  link_client_options c;
-  c.address = "127.0.0.1";
-  c.port = listener->port();
-  auto client = open_link_client(c);
-  REQUIRE(client.has_value());
+  std::shared_ptr<node_sessions> sessions;
+  std::shared_ptr<secure_listener> listener;
+
+  plain_door() {
+    node_sessions_options o;
+    o.cluster_id = "abc123";
+    o.master_name = "m1";
+    o.api = {lab.api.api};
+    o.state = lab.raft.state;
+    o.hub = lab.raft.hub;
+    o.plain_peer.user = "kubernetes-admin";
+    o.plain_peer.groups = {"system:masters", "system:authenticated"};
+    sessions = make_node_sessions(*lab.system, std::move(o)).value();
+    listener_options lo;
+    lo.address = "127.0.0.1";
+    listener = secure_listener::make(std::move(lo)).value();
+    listener->serve(workers_protocol,
+                    [this](session peer, std::string h) { sessions->accept(std::move(peer), std::move(h)); });
+    REQUIRE(listener->start().has_value());
+  }
+  ~plain_door() { close(); }
+  void close() {
+    sessions->stop();
+    listener->stop();
+  }
+  std::shared_ptr<link_client> client(std::shared_ptr<frame_loop> loop = nullptr) {
+    link_client_options c;
+    c.address = "127.0.0.1";
+    c.port = listener->port();
+    c.loop = std::move(loop);
+    auto made = open_link_client(c);
+    REQUIRE(made.has_value());
+    return *made;
+  }
+};
+
+} // namespace
+
+TEST_CASE("calls over the link, without TLS, for benchmarks") {
+  plain_door door;
+  auto client = door.client();
   constexpr int count = 500;
   std::atomic<int> created{0}, answered{0};
   for (int i = 0; i < count; ++i)
-    (*client)->call(
+    client->call(
         std::make_shared<request>(test::request_of(verb::create, "configmaps", "default", "",
                                                    R"({"metadata":{"name":"c)" + std::to_string(i) + R"("}})")),
         [&](response_ptr r) {
@@ -385,12 +410,43 @@ TEST_CASE("calls over the link, without TLS, for benchmarks") {
         });
   REQUIRE(comes_true([&] { return answered == count; }));
   CHECK(created == count);
-  CHECK(lab.raft.state->current()->count("configmaps", "default") >= count);
-  sessions->stop();
-  CHECK(comes_true([&] { return !(*client)->open(); }));
+  CHECK(door.lab.raft.state->current()->count("configmaps", "default") >= count);
+  door.sessions->stop();
+  CHECK(comes_true([&] { return !client->open(); }));
   std::atomic<int> late{0};
-  (*client)->call(std::make_shared<request>(test::request_of(verb::get, "nodes", "", "x")),
-                  [&](response_ptr r) { late = r->code; });
+  client->call(std::make_shared<request>(test::request_of(verb::get, "nodes", "", "x")),
+               [&](response_ptr r) { late = r->code; });
   CHECK(late == 503);
-  listener->stop();
+}
+
+TEST_CASE("a driven loop serves its links on the thread that drives it, and nowhere else") {
+  plain_door door;
+  const auto loop = frame_loop::make_driven();
+  auto client = door.client(loop);
+  auto second = door.client(loop);
+  const auto me = std::this_thread::get_id();
+  int answered = 0, elsewhere = 0;
+  const auto count = [&](const response_ptr& r) {
+    if (std::this_thread::get_id() != me) ++elsewhere;
+    if (r->code == 201) ++answered;
+  };
+  const auto create = [&](link_client& c, const std::string& name) {
+    c.call(std::make_shared<request>(test::request_of(verb::create, "configmaps", "default", "",
+                                                      R"({"metadata":{"name":")" + name + R"("}})")),
+           count);
+  };
+  for (int i = 0; i < 20; ++i) {
+    create(*client, "a" + std::to_string(i));
+    create(*second, "b" + std::to_string(i));
+  }
+  const auto by = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (answered < 40 && std::chrono::steady_clock::now() < by)
+    loop->turn(by);
+  CHECK(answered == 40);
+  CHECK(elsewhere == 0);
+  second.reset(); // ends its own session only
+  create(*client, "last");
+  while (answered < 41 && std::chrono::steady_clock::now() < by)
+    loop->turn(by);
+  CHECK(answered == 41);
 }
