@@ -1,18 +1,15 @@
 #include "actors/link/cluster_link.hpp"
 
 #include "actors/link/cluster_link_core.hpp"
-#include "actors/link/cluster_link_dialer.hpp"
-#include "actors/link/cluster_link_streams.hpp"
+#include "actors/link/master_sessions.hpp"
 #include "actors/link/mirror.hpp"
 #include "actors/support/component.hpp"
-#include "api/version.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <spdlog/spdlog.h>
 
-#include <random>
 #include <unordered_map>
 
 namespace troupe::link {
@@ -45,25 +42,35 @@ namespace {
 using inner_actor =
     api_actor::extend<caf::reacts_to<link_event_ptr>, caf::reacts_to<dial_failure_ptr>, caf::reacts_to<link_tick>>;
 
-std::uint64_t random_life() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32 | device()) | 1;
-}
-
-/// What actor, dialers and i/o thread share.
+/// What the actor and its sessions share.
 class shared_link final : public cluster_link, public std::enable_shared_from_this<shared_link> {
 public:
-  shared_link(caf::actor_system& sys, cluster_link_options o)
-      : system_(sys), o_(std::move(o)), loop_(frame_loop::make("cluster-link")) {}
+  shared_link(caf::actor_system& sys, const cluster_link_options& o)
+      : sessions_(std::make_shared<master_sessions>(
+            sys, master_sessions_options{"cluster-link", o.tls, o.node_name, o.cluster_id, o.is_master})) {}
   ~shared_link() override { stop(); }
 
-  void open(inner_actor me) {
-    std::lock_guard lock(mutex_);
-    actor_ = std::move(me);
-    dial(o_.masters);
+  void open(inner_actor me, const std::vector<master_address>& masters) {
+    master_sessions_events e;
+    e.opened = [me](std::uint64_t id, welcome w, frame_link_ptr link) {
+      tell(me, {id, std::move(w), std::move(link), 0});
+    };
+    e.said = [me](std::uint64_t id, message m, frame_link_ptr link, std::size_t bytes) {
+      tell(me, {id, std::move(m), std::move(link), bytes});
+    };
+    e.over = [me](std::uint64_t id, const std::string& why) { tell(me, {id, why, nullptr, 0}); };
+    e.failed = [me](const master_address&, const std::string& why) {
+      caf::anon_send(me, dial_failure_ptr{std::make_shared<const dial_failure>(dial_failure{why})});
+    };
+    sessions_->tell(std::move(e));
+    {
+      std::lock_guard lock(mutex_);
+      actor_ = std::move(me);
+    }
+    sessions_->dial(masters);
   }
 
-  void serve(kubelet_actor door) override { place_->set(std::move(door)); }
+  void serve(kubelet_actor door) override { sessions_->serve(std::move(door)); }
 
   cluster_link_status status() const override {
     std::lock_guard lock(mutex_);
@@ -75,142 +82,29 @@ public:
   }
 
   void stop() override {
-    std::vector<std::unique_ptr<dialer>> all;
+    sessions_->stop();
     inner_actor me;
     {
       std::lock_guard lock(mutex_);
-      if (std::exchange(stopped_, true)) return;
-      all.swap(dialers_);
-      for (auto& d : retired_)
-        all.push_back(std::move(d));
       me = std::exchange(actor_, inner_actor{});
     }
-    for (auto& d : all)
-      d->stop();
-    all.clear();
-    loop_->stop(); // with their links the streams end that these serve
-    place_->set(kubelet_actor{});
     if (me) caf::anon_send_exit(me, caf::exit_reason::user_shutdown);
   }
 
   /// The masters have said where they are.
   void learn(const std::vector<master_address>& masters) {
-    std::lock_guard lock(mutex_);
-    if (!masters.empty() && !stopped_) dial(masters);
+    if (!masters.empty()) sessions_->dial(masters);
   }
 
 private:
-  /// Keeps the dialers that go where they should; with mutex_ held.
-  void dial(const std::vector<master_address>& masters) {
-    auto same_place = [](const master_address& a, const master_address& b) {
-      return a.address == b.address && a.port == b.port;
-    };
-    for (auto it = dialers_.begin(); it != dialers_.end();) {
-      const auto wanted =
-          std::any_of(masters.begin(), masters.end(), [&](const auto& m) { return same_place(m, (*it)->to()); });
-      if (wanted) {
-        ++it;
-        continue;
-      }
-      (*it)->stop(); // it ends by itself; joined when the link stops
-      retired_.push_back(std::move(*it));
-      it = dialers_.erase(it);
-    }
-    for (const auto& m : masters) {
-      const auto there =
-          std::any_of(dialers_.begin(), dialers_.end(), [&](const auto& d) { return same_place(m, d->to()); });
-      if (!there) dialers_.push_back(std::make_unique<dialer>(options_for(m)));
-    }
+  static void tell(const inner_actor& me, link_event e) {
+    caf::anon_send(me, std::make_shared<link_event>(std::move(e)));
   }
 
-  dialer_options options_for(const master_address& m) {
-    dialer_options d;
-    d.to = m;
-    d.tls = o_.tls;
-    d.first = {limits::link::protocol_version, o_.cluster_id, o_.node_name, version::git_version, life_};
-    d.is_master = o_.is_master;
-    d.on_session = [weak = weak_from_this()](session s, welcome w, std::function<void()> over) {
-      auto me = weak.lock();
-      return me ? me->adopt(std::move(s), std::move(w), std::move(over)) : over();
-    };
-    d.on_failure = [me = actor_](const std::string& why) {
-      caf::anon_send(me, dial_failure_ptr{std::make_shared<const dial_failure>(dial_failure{why})});
-    };
-    return d;
-  }
-
-  void adopt(session s, welcome w, std::function<void()> over) {
-    inner_actor actor;
-    {
-      std::lock_guard lock(mutex_);
-      actor = actor_;
-    }
-    if (!actor) return over();
-    const auto id = next_session_.fetch_add(1);
-    auto streams = std::make_shared<served_streams>(system_, place_);
-    auto slot = std::make_shared<frame_link_ptr>();
-    frame_handlers h;
-    h.on_frame = [actor, id, streams, slot](std::string_view payload) {
-      return on_frame(actor, id, *streams, *slot, payload);
-    };
-    h.on_closed = [actor, id, streams, slot, over](const std::string& why) {
-      streams->lost();
-      slot->reset();
-      auto e = std::make_shared<link_event>();
-      e->session = id;
-      e->what = why;
-      caf::anon_send(actor, e);
-      over();
-    };
-    frame_bounds b;
-    b.peer = side::master;
-    b.ping_every = limits::link::ping_every;
-    b.silence_max = limits::link::silence_max;
-    auto link = loop_->adopt(std::move(s), std::move(h), b);
-    *slot = link;
-    streams->use(link);
-    auto e = std::make_shared<link_event>();
-    e->session = id;
-    e->what = std::move(w);
-    e->link = link;
-    caf::anon_send(actor, e); // before any frame of the session
-    link->start();
-  }
-
-  /// On the i/o thread: streams are served at once, the rest is the actor's.
-  static result<void> on_frame(const inner_actor& actor, std::uint64_t id, served_streams& streams,
-                               const frame_link_ptr& link, std::string_view payload) {
-    auto decoded = decode_payload(payload);
-    if (!decoded) return decoded.error();
-    auto& m = *decoded;
-    if (auto* b = std::get_if<bye>(&m)) return errors::unavailable(b->why);
-    if (auto* s = std::get_if<stream_open>(&m)) return streams.on(*s), result<void>{};
-    if (auto* s = std::get_if<stream_next>(&m)) return streams.on(*s), result<void>{};
-    if (auto* s = std::get_if<stream_input>(&m)) return streams.on(std::move(*s)), result<void>{};
-    if (auto* s = std::get_if<stream_close_input>(&m)) return streams.on(*s), result<void>{};
-    if (auto* s = std::get_if<stream_close>(&m)) return streams.on(*s), result<void>{};
-    if (auto* s = std::get_if<stats_question>(&m)) return streams.on(*s), result<void>{};
-    auto e = std::make_shared<link_event>();
-    e->session = id;
-    e->what = std::move(m);
-    e->link = link;
-    e->bytes = payload.size();
-    link->hold(e->bytes);
-    caf::anon_send(actor, e);
-    return {};
-  }
-
-  caf::actor_system& system_;
-  const cluster_link_options o_;
-  const std::uint64_t life_ = random_life();
-  const std::shared_ptr<frame_loop> loop_;
-  const std::shared_ptr<kubelet_place> place_ = std::make_shared<kubelet_place>();
-  std::atomic<std::uint64_t> next_session_{1};
+  const std::shared_ptr<master_sessions> sessions_;
   mutable std::mutex mutex_;
   inner_actor actor_;
-  std::vector<std::unique_ptr<dialer>> dialers_, retired_;
   cluster_link_status status_;
-  bool stopped_ = false;
 };
 
 // ---------------------------------------------------------------- actor
@@ -423,11 +317,11 @@ result<cluster_link_handles> spawn_cluster_link(caf::actor_system& sys, cluster_
   out.state = copy->state();
   out.hub = copy->hub();
   auto node = options.node_name;
-  auto shared = std::make_shared<shared_link>(sys, std::move(options));
+  auto shared = std::make_shared<shared_link>(sys, options);
   inner_actor actor = sys.spawn(link_behavior, std::move(node), std::move(copy), std::move(ready), std::move(counters),
                                 std::weak_ptr<shared_link>(shared));
   out.api = caf::actor_cast<api_actor>(actor);
-  shared->open(std::move(actor));
+  shared->open(std::move(actor), options.masters);
   out.link = std::move(shared);
   return out;
 }
