@@ -155,19 +155,40 @@ result<void> master_part::open_sessions() {
   sessions_ = std::move(*made);
   mesh_->on_worker_session(
       [s = sessions_](link::session peer, std::string hello) { s->accept(std::move(peer), std::move(hello)); });
+  if (base_.self().worker)
+    if (auto r = open_kubelet_link(); !r) return r;
   spawn_masters_watch();
   return mesh_->start();
+}
+
+/// Masters speak with each other over the mesh, which carries no streams: the others reach our kubelet as a worker's.
+result<void> master_part::open_kubelet_link() {
+  auto tls = link::make_session_tls(base_.keys->ca_pem, base_.keys->node);
+  if (!tls) return tls.error();
+  link::kubelet_link_options o;
+  o.tls = std::move(*tls);
+  o.node_name = base_.self().name;
+  o.cluster_id = base_.cluster.id;
+  o.is_master = [](const identity& peer, const std::string& name) { return is_master(peer, name); };
+  kubelet_link_ = std::make_shared<link::kubelet_link>(*base_.system, std::move(o));
+  return {};
+}
+
+void master_part::serve(const kubelet_actor& door) {
+  doors_->enter(base_.self().name, door);
+  if (kubelet_link_) kubelet_link_->serve(door);
 }
 
 void master_part::spawn_masters_watch() {
   const auto fallback =
       base_.options.masters.empty() ? founding_rows(base_.options.cluster, base_.cluster) : base_.options.masters;
-  masters_watch_ = spawn_masters_watch_actor(
-      *base_.system, env(component_identity("system:troupe-masters")), fallback,
-      [mesh = mesh_, sessions = sessions_, own = base_.self().name](const std::vector<master_row>& rows) {
-        mesh->set_peers(peers_of(rows, own));
-        sessions->set_masters(link_addresses_of(rows));
-      });
+  masters_watch_ = spawn_masters_watch_actor(*base_.system, env(component_identity("system:troupe-masters")), fallback,
+                                             [mesh = mesh_, sessions = sessions_, kubelet = kubelet_link_,
+                                              own = base_.self().name](const std::vector<master_row>& rows) {
+                                               mesh->set_peers(peers_of(rows, own));
+                                               sessions->set_masters(link_addresses_of(rows));
+                                               if (kubelet) kubelet->set_masters(link_addresses_of(rows));
+                                             });
 }
 
 void master_part::spawn_duties() {
@@ -253,6 +274,7 @@ void master_part::stop() {
   members_ = nullptr;
   if (masters_watch_) self->send_exit(masters_watch_, caf::exit_reason::user_shutdown);
   masters_watch_ = nullptr;
+  if (kubelet_link_) kubelet_link_->stop();
   if (sessions_) sessions_->stop();
   doors_->clear();
   if (api_.server) api_.server->stop();
@@ -267,6 +289,7 @@ void master_part::stop() {
   api_ = {};
   raft_ = {};
   if (mesh_) mesh_->stop();
+  kubelet_link_.reset();
   sessions_.reset();
   mesh_.reset();
   group_.reset();

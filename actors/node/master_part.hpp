@@ -7,6 +7,7 @@
 #pragma once
 
 #include "actors/apiserver/apiserver.hpp"
+#include "actors/link/kubelet_link.hpp"
 #include "actors/link/master_mesh.hpp"
 #include "actors/link/node_session.hpp"
 #include "actors/node/member_keeper.hpp"
@@ -29,7 +30,8 @@ public:
   /// Waits until this master knows its leader and has applied its state, then writes the kubeconfigs.
   result<void> await_ready();
   component_env env(identity who) const;
-  std::shared_ptr<node_directory> doors() const { return doors_; }
+  /// The kubelet of this very node, after each of its starts: for this master, and for the others where there are any.
+  void serve(const kubelet_actor& door);
   std::uint16_t api_port() const { return api_.port; }
   /// For the node's supervisor: what is watched only.
   std::vector<child_spec> watched() const;
@@ -42,6 +44,7 @@ private:
   result<void> open_mesh();
   result<void> open_api(std::shared_ptr<runtime::image_store> images);
   result<void> open_sessions();
+  result<void> open_kubelet_link();
   void spawn_duties();
   void spawn_masters_watch();
   result<void> note_begun();
@@ -53,6 +56,7 @@ private:
   raft_handles raft_;
   api_handles api_;
   std::shared_ptr<link::node_sessions> sessions_;
+  std::shared_ptr<link::kubelet_link> kubelet_link_; // of a node of several that is a worker, too
   std::shared_ptr<node_directory> doors_ = std::make_shared<node_directory>();
   caf::actor duties_, masters_watch_;
   members_actor members_;

@@ -112,8 +112,10 @@ result<void> live_node::open_pod_network() {
 void live_node::supervise() {
   std::vector<child_spec> children;
   if (master_) children = master_->watched();
+  worker_part::announce_kubelet announce;
+  if (master_) announce = [this](const kubelet_actor& door) { master_->serve(door); };
   if (worker_)
-    for (auto& c : worker_->components(env_source(), master_ ? master_->doors() : nullptr))
+    for (auto& c : worker_->components(env_source(), std::move(announce)))
       children.push_back(std::move(c));
   supervisor_ = spawn_supervisor(*system_, base_.board, std::move(children), [l = base_.log](std::string why) {
     l->critical("node goes down: {}", why);

@@ -70,7 +70,7 @@ component_env worker_part::kubelet_env(const env_source& env) const {
   return env(component_identity("system:node:" + base_.self().name, {"system:nodes"}));
 }
 
-std::vector<child_spec> worker_part::components(env_source env, std::shared_ptr<node_directory> doors) {
+std::vector<child_spec> worker_part::components(env_source env, announce_kubelet announce) {
   std::vector<child_spec> out;
   if (base_.several())
     out.push_back({"routes", restart_rule::always, [this, env] {
@@ -78,7 +78,7 @@ std::vector<child_spec> worker_part::components(env_source env, std::shared_ptr<
                    }});
   out.push_back(proxy(env));
   out.push_back(dns(env));
-  out.push_back(kubelet(env, std::move(doors)));
+  out.push_back(kubelet(env, std::move(announce)));
   return out;
 }
 
@@ -105,8 +105,8 @@ child_spec worker_part::dns(env_source env) const {
           }};
 }
 
-child_spec worker_part::kubelet(env_source env, std::shared_ptr<node_directory> doors) const {
-  return {"kubelet", restart_rule::always, [this, env, doors] {
+child_spec worker_part::kubelet(env_source env, announce_kubelet announce) const {
+  return {"kubelet", restart_rule::always, [this, env, announce] {
             const auto& self = base_.self();
             kubelet_options o;
             o.env = kubelet_env(env);
@@ -123,7 +123,7 @@ child_spec worker_part::kubelet(env_source env, std::shared_ptr<node_directory> 
             if (self.master) o.labels["node-role.kubernetes.io/control-plane"] = "";
             o.max_pods = static_cast<int>(self.pods_max);
             auto door = spawn_kubelet(*base_.system, std::move(o));
-            if (doors) doors->enter(self.name, door);
+            if (announce) announce(door);
             if (link_.link) link_.link->serve(door);
             return caf::actor_cast<caf::actor>(door);
           }};

@@ -6,7 +6,6 @@
 // Source: docs/ARCHITECTURE.md, "Actors".
 #pragma once
 
-#include "actors/apiserver/node_directory.hpp"
 #include "actors/link/cluster_link.hpp"
 #include "actors/node/node_base.hpp"
 #include "actors/node/supervisor.hpp"
@@ -22,6 +21,7 @@ namespace troupe::node {
 class worker_part {
 public:
   using env_source = std::function<component_env(identity)>;
+  using announce_kubelet = std::function<void(const kubelet_actor&)>;
 
   explicit worker_part(node_base& base) : base_(base) {}
 
@@ -31,9 +31,9 @@ public:
   result<void> open_network(const std::string& pod_cidr);
   /// Connects to the masters and waits for the first whole copy of what this node may see; on nodes that are no master.
   result<void> open_link();
-  /// The kubelet is entered in `doors` where the API runs here (may be null), and served over the link where there is
-  /// one.
-  std::vector<child_spec> components(env_source env, std::shared_ptr<node_directory> doors);
+  /// `announce` is told of the kubelet at each of its starts where the API runs here (may be empty); where there is a
+  /// link, it is served over that.
+  std::vector<child_spec> components(env_source env, announce_kubelet announce);
   /// What components are given on a node that is no master.
   component_env env(identity who) const;
   component_env kubelet_env(const env_source& env) const;
@@ -46,7 +46,7 @@ public:
 private:
   child_spec proxy(env_source env) const;
   child_spec dns(env_source env) const;
-  child_spec kubelet(env_source env, std::shared_ptr<node_directory> doors) const;
+  child_spec kubelet(env_source env, announce_kubelet announce) const;
 
   node_base& base_;
   std::shared_ptr<runtime::image_store> images_;

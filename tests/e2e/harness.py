@@ -209,8 +209,10 @@ nodes:
 class Group:
     """A cluster of several nodes on this machine, each a process in a network namespace of its own."""
 
-    def __init__(self, masters=3, workers=0, raft="", name="ha"):
+    def __init__(self, masters=3, workers=0, raft="", name="ha", combined=False):
+        """`combined`: every master is a worker, too."""
         self.dir = tempfile.mkdtemp(prefix="troupe-e2e-")
+        self.master_roles = "master, worker" if combined else "master"
         self.data = os.path.join(self.dir, "data")
         self.masters = ["m%d" % (i + 1) for i in range(masters)]
         self.workers = ["w%d" % (i + 1) for i in range(workers)]
@@ -228,7 +230,7 @@ class Group:
                 f.write("raft: %s\n" % self.raft)
             f.write("nodes:\n")
             for n in self.masters:
-                f.write("- {name: %s, roles: [master]}\n" % n)
+                f.write("- {name: %s, roles: [%s]}\n" % (n, self.master_roles))
             for n in self.workers:
                 f.write("- {name: %s, roles: [worker]}\n" % n)
 

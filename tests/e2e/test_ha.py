@@ -172,6 +172,53 @@ class WholeCluster(SharedCluster):
         self.assertFalse(os.path.exists(g.data))
 
 
+class Combined(SharedCluster):
+    """Every node is master and worker: any master answers for the pods of any node."""
+    @classmethod
+    def setUpClass(cls):
+        cls.c = cls.g = Group(masters=3, combined=True)
+        cls.g.__enter__()
+
+    def test_1_logs_exec_and_copies_go_through_every_master(self):
+        g = self.g
+        until("all nodes are Ready", lambda: g.out("get", "nodes", check=False).count(" Ready ") == 3)
+        g.import_demo()
+        g.apply(DEPLOYMENT.replace("replicas: 4", "replicas: 3"))
+        until("one replica on each node", lambda: g.get("deploy", "web")["status"].get("readyReplicas") == 3, 60)
+        pods = {p["spec"]["nodeName"]: p["metadata"]["name"] for p in g.get("pods", "-l", "app=web")["items"]}
+        self.assertEqual(set(pods), set(g.masters))
+        for at in g.masters:
+            for node, pod in pods.items():
+                word = "asked at %s of %s" % (at, node)
+                got = until(word, lambda: g.out("exec", pod, "--", "echo", word, at=at))
+                self.assertEqual(got.strip(), word)
+                g.out("logs", pod, at=at)
+                if node == at:
+                    continue
+                file = os.path.join(g.dir, "copied")
+                with open(file, "w") as f:
+                    f.write(word)
+                g.out("cp", file, pod + ":/tmp/copied", at=at)
+                self.assertEqual(g.out("exec", pod, "--", "cat", "/tmp/copied", at=at), word)
+
+    def test_2_a_node_that_is_down_is_said_to_be(self):
+        g = self.g
+        if g.kubectl("get", "deploy", "web", check=False).returncode != 0:
+            self.skipTest("needs the pods of an earlier test")
+        pod = next(p["metadata"]["name"] for p in g.get("pods", "-l", "app=web")["items"]
+                   if p["spec"]["nodeName"] == "m3")
+        g.kill9("m3")
+        for at in ("m1", "m2"):
+            def refused():
+                got = g.kubectl("logs", pod, at=at, check=False)
+                return got.returncode != 0 and "the kubelet of node m3 is not connected" in got.stderr
+            until("%s says that m3 is not connected" % at, refused)
+        g.start("m3")
+        for at in g.masters:
+            until("m3 answers again, asked at " + at,
+                  lambda: g.kubectl("exec", pod, "--", "true", at=at, check=False).returncode == 0)
+
+
 class Membership(unittest.TestCase):
     """Masters come and go while the group runs."""
 

@@ -1,5 +1,6 @@
 // Logs, exec and stats of a worker's pods through a master; and peers that do not behave.
 #include "actors/link/frame_loop.hpp"
+#include "actors/link/kubelet_link.hpp"
 #include "actors/link/link_limits.hpp"
 #include "tests/support/api_lab.hpp"
 #include "tests/unit/link/link_lab.hpp"
@@ -110,6 +111,15 @@ kubelet_actor::behavior_type stage_kubelet(std::shared_ptr<stage> s) {
           [](node_stats_atom) { return std::string(R"({"node":"w1"})"); }};
 }
 
+stream_opened_ptr ask_door(link_lab& lab, lab_door& via, const std::string& node, open_stream o) {
+  caf::scoped_actor self{*lab.system};
+  stream_opened_ptr out;
+  self->request(*via.doors->find(node), 20s, std::make_shared<const open_stream>(std::move(o)))
+      .receive([&](const stream_opened_ptr& got) { out = got; }, [](caf::error&) {});
+  REQUIRE(out);
+  return out;
+}
+
 struct stream_lab {
   stream_lab() : m1(lab, "m1"), m2(lab, "m2"), w(lab, "w1", {m1.address(), m2.address()}) {
     kubelet = lab.system->spawn(stage_kubelet, on);
@@ -121,14 +131,7 @@ struct stream_lab {
     w.link.link->stop();
     caf::anon_send_exit(kubelet, caf::exit_reason::user_shutdown);
   }
-  stream_opened_ptr open(lab_door& via, open_stream o) {
-    caf::scoped_actor self{*lab.system};
-    stream_opened_ptr out;
-    self->request(*via.doors->find("w1"), 20s, std::make_shared<const open_stream>(std::move(o)))
-        .receive([&](const stream_opened_ptr& got) { out = got; }, [](caf::error&) {});
-    REQUIRE(out);
-    return out;
-  }
+  stream_opened_ptr open(lab_door& via, open_stream o) { return ask_door(lab, via, "w1", std::move(o)); }
   link_lab lab;
   lab_door m1, m2;
   lab_worker w;
@@ -233,6 +236,50 @@ TEST_CASE("stats of a node come through its session") {
   self->request(*l.m2.doors->find("w1"), 20s, node_stats_atom::value)
       .receive([&](const std::string& t) { text = t; }, [](caf::error&) {});
   CHECK(text == R"({"node":"w1"})");
+}
+
+TEST_CASE("the kubelet of a node that is a master is had from the other masters, and from them alone over a link") {
+  link_lab lab;
+  lab_door m1(lab, "m1");
+  auto m2 = std::make_unique<lab_door>(lab, "m2");
+  lab_door m3(lab, "m3");
+  auto on = std::make_shared<stage>();
+  kubelet_actor kubelet = lab.system->spawn(stage_kubelet, on);
+  m1.doors->enter("m1", kubelet); // as its own master part does
+  kubelet_link_options options;
+  options.tls = lab.node_tls("m1");
+  options.node_name = "m1";
+  options.cluster_id = "abc123";
+  options.is_master = [](const identity& peer, const std::string& master) {
+    return peer.user == tls::master_user_prefix + master;
+  };
+  auto link = std::make_shared<kubelet_link>(*lab.system, std::move(options));
+  link->serve(kubelet);
+  link->set_masters({m1.address(), m2->address()});
+  open_stream o;
+  o.what = open_stream::kind::exec;
+  o.in = true;
+  auto answers_at = [&](lab_door& via) {
+    REQUIRE(comes_true([&] { return via.doors->find("m1").has_value(); }));
+    auto opened = ask_door(lab, via, "m1", o);
+    REQUIRE(opened->stream);
+    CHECK(opened->stream->write(0, "hello", nullptr));
+    CHECK(next_of(opened->stream).bytes == "hello");
+    return opened->stream;
+  };
+  answers_at(*m2);
+  link->set_masters({m1.address(), m2->address(), m3.address()}); // one more joins the group
+  auto open = answers_at(m3);
+  CHECK(m1.sessions->connected().empty()); // it is its own
+  m2.reset();                              // another master goes: what runs elsewhere goes on
+  CHECK(open->write(0, "still", nullptr));
+  CHECK(next_of(open).bytes == "still");
+  link->stop();
+  const auto last = next_of(open);
+  CHECK(last.end);
+  CHECK(last.bytes.find("session with node m1 ended") != std::string::npos);
+  REQUIRE(comes_true([&] { return !m3.doors->find("m1"); }));
+  caf::anon_send_exit(kubelet, caf::exit_reason::user_shutdown);
 }
 
 // ---------------------------------------------------------------- peers that do not behave
