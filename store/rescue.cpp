@@ -58,6 +58,7 @@ result<void> become_alone(rocks_backend& disk, member_id self, state_machine& st
   head.mark.rev = report.rev_after;
   head.mark.config.voters = {self};
   state.set_revision(report.rev_after);
+  state.load(rescue_table, rescue_mark(report.rev_after));
   write_group g;
   g.hard = hard_state{report.term, {}, report.at.index};
   g.install = image_of(head, state);
@@ -79,7 +80,8 @@ result<snapshot_file> load_snapshot_file(const std::string& path, std::unique_pt
   return out;
 }
 
-result<rescue_report> restore_store(const std::string& path, const backend_options& options) {
+result<rescue_report> restore_store(const std::string& path, const backend_options& options,
+                                    std::chrono::system_clock::time_point now) {
   if (holds_store(options.dir)) {
     status e(409, "Conflict", options.dir + " holds a store already; move it away first, nothing is ever overwritten");
     return e;
@@ -94,7 +96,7 @@ result<rescue_report> restore_store(const std::string& path, const backend_optio
   if (out.at.index.v < 1) out.at.index.v = 1; // the founding configuration
   out.term = out.at.term.next();
   out.rev_before = file->mark.rev;
-  out.rev_after = file->mark.rev + revision_bump;
+  out.rev_after = revision_after_rescue(file->mark.rev, now);
   auto first = options;
   first.first = {};
   first.first.voters = {options.member};
@@ -105,7 +107,7 @@ result<rescue_report> restore_store(const std::string& path, const backend_optio
   return out;
 }
 
-result<rescue_report> recover_alone(const backend_options& options) {
+result<rescue_report> recover_alone(const backend_options& options, std::chrono::system_clock::time_point now) {
   if (!holds_store(options.dir))
     return errors::bad_request(options.dir + " holds no store, so there is nothing to recover");
   const auto unfit = [](status why) {
@@ -133,7 +135,7 @@ result<rescue_report> recover_alone(const backend_options& options) {
     out.at = {e.index, e.term};
   }
   out.term = std::max(found->hard.term, out.at.term).next();
-  out.rev_after = state.rev() + revision_bump;
+  out.rev_after = revision_after_rescue(state.rev(), now);
   const auto view = state.snapshot();
   for (const auto& t : view->roots())
     out.objects += t.objects.size();

@@ -1,19 +1,18 @@
 // rescue: what an operator does to a store that nobody runs on: make one from a backup, or make a group of one out of
 //         the last survivor.
 // Owner:  the verbs `troupe restore` and `troupe recover`; free functions, the store must not be in use.
-// Units:  revision_bump revisions are skipped, so that no cursor of before can be mistaken for one of after.
+// Units:  revisions are skipped, so that no cursor of before can be mistaken for one of after (rescue_mark.hpp).
 // Errors: 409 in use or not empty, 400 a damaged file with its offset; nothing is changed then.
 // Source: etcd's `snapshot restore --bump-revision` and `--force-new-cluster`.
 #pragma once
 
+#include "store/rescue_mark.hpp"
 #include "store/rocks_backend.hpp"
 
 #include <functional>
 #include <string>
 
 namespace troupe::store {
-
-inline constexpr revision revision_bump = 1'000'000'000;
 
 /// Reads a snapshot file from end to end and says what it holds; the first thing wrong otherwise.
 struct snapshot_file {
@@ -35,9 +34,11 @@ struct rescue_report {
 };
 
 /// Makes the store of a group of one in `options.dir`, which must hold none. `options.cluster_id` is the new cluster's.
-result<rescue_report> restore_store(const std::string& path, const backend_options& options);
+/// `now` decides the revision it goes on at.
+result<rescue_report> restore_store(const std::string& path, const backend_options& options,
+                                    std::chrono::system_clock::time_point now);
 /// Rewrites the store so that its member alone is the group. All of its log counts: what a majority acknowledged and
 /// this member has is kept.
-result<rescue_report> recover_alone(const backend_options& options);
+result<rescue_report> recover_alone(const backend_options& options, std::chrono::system_clock::time_point now);
 
 } // namespace troupe::store

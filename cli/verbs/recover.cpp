@@ -86,7 +86,7 @@ int verb_recover(const args& words) {
   if (!lock) return complain(lock.error().message);
   if (!*lock) return complain("node " + o.node + " was started meanwhile; stop it first");
   if (!o.yes && !confirmed(cluster->id, o.node)) return complain("nothing was changed");
-  auto done = store::recover_alone(*options);
+  auto done = store::recover_alone(*options, std::chrono::system_clock::now());
   if (!done) return complain(done.error().message);
   const auto what = "member " + std::to_string(options->member.v) + " is the whole group now (voters were " +
                     names(done->was) + "), term " + std::to_string(done->term.v) + ", entry " +

@@ -117,7 +117,7 @@ result<store::rescue_report> restore(const restore_options& o, node::cluster_con
     if (!member) return member.error();
     to.member = store::member_id{member->member};
   }
-  return store::restore_store(o.file, to);
+  return store::restore_store(o.file, to, std::chrono::system_clock::now());
 }
 
 } // namespace

@@ -7,6 +7,9 @@ using namespace troupe::test;
 
 namespace {
 
+constexpr revision noon = 1'800'000'000'000'000;
+const std::chrono::system_clock::time_point at_noon{std::chrono::microseconds{noon}};
+
 void write_backup(const std::string& path, state_machine& m, const log_position& at) {
   snapshot_writer w({"old-cluster", {at, m.rev(), group_of({1, 2, 3})}}, m.snapshot());
   std::ofstream out(path, std::ios::binary);
@@ -36,11 +39,11 @@ TEST_CASE("a store made from a backup holds its objects at a revision no one has
   CHECK(told->bytes == std::filesystem::file_size(file));
 
   const backend_options options{dir.path + "/store", "new-cluster", member_id{1}, {}, 0};
-  auto done = restore_store(file, options);
+  auto done = restore_store(file, options, at_noon);
   REQUIRE_MESSAGE(bool(done), done.error().message);
   CHECK(done->objects == 58);
-  CHECK(done->rev_after == m.rev() + revision_bump);
-  auto again = restore_store(file, options);
+  CHECK(done->rev_after == noon);
+  auto again = restore_store(file, options, at_noon);
   REQUIRE_FALSE(bool(again));
   CHECK(again.error().message.find("holds a store already") != std::string::npos);
 
@@ -49,12 +52,26 @@ TEST_CASE("a store made from a backup holds its objects at a revision no one has
   state_machine back;
   auto found = (*disk)->recover(back);
   REQUIRE(bool(found));
-  CHECK(back.rev() == m.rev() + revision_bump);
+  CHECK(back.rev() == noon);
   CHECK(back.get({"pods", "ns", "p7"})->mod == m.get({"pods", "ns", "p7"})->mod);
   CHECK(found->applied.config == group_of({1}));
   CHECK(found->hard.term == log_term{4});
   CHECK(found->base.index == log_index{59});
   CHECK((*disk)->get_at({"pods", "ns", "p7"}, m.rev()).error().code == 410);
+  CHECK(rescued_at(*back.snapshot()) == noon);
+}
+
+TEST_CASE("every rescue goes on at revisions that no former history reached") {
+  using std::chrono::microseconds;
+  CHECK(revision_after_rescue(4711, at_noon) == noon);
+  // The same backup once more, after the state that was made of it first has lived for a second.
+  CHECK(revision_after_rescue(4711, at_noon + microseconds{1000000}) == noon + 1000000);
+  // A backup of that state: later than it, and than all it can have written.
+  CHECK(revision_after_rescue(noon + 30000, at_noon + microseconds{1000000}) == noon + 1000000);
+  // A clock that is of no use.
+  CHECK(revision_after_rescue(4711, {}) == 4711 + revision_bump);
+  CHECK(revision_after_rescue(noon, at_noon - microseconds{1}) == noon + revision_bump);
+  CHECK(rescued_at(*state_machine{}.snapshot()) == 0);
 }
 
 TEST_CASE("a damaged or missing backup makes nothing") {
@@ -66,13 +83,13 @@ TEST_CASE("a damaged or missing backup makes nothing") {
   write_backup(file, m, {log_index{2}, log_term{3}});
   flip(file, 0.5);
   const backend_options options{dir.path + "/store", "new-cluster", member_id{1}, {}, 0};
-  auto r = restore_store(file, options);
+  auto r = restore_store(file, options, at_noon);
   REQUIRE_FALSE(bool(r));
   CHECK(r.error().message.find("damaged at byte") != std::string::npos);
   CHECK(r.error().message.find(file) != std::string::npos);
   std::filesystem::resize_file(file, 5000);
-  CHECK(restore_store(file, options).error().message.find("damaged at byte") == std::string::npos);
-  CHECK(restore_store(dir.path + "/none", options).error().message.find("cannot read") != std::string::npos);
+  CHECK(restore_store(file, options, at_noon).error().message.find("damaged at byte") == std::string::npos);
+  CHECK(restore_store(dir.path + "/none", options, at_noon).error().message.find("cannot read") != std::string::npos);
   CHECK_FALSE(holds_store(options.dir));
 }
 
@@ -94,11 +111,12 @@ TEST_CASE("the last survivor becomes a group of one with all of its log, in a hi
     REQUIRE(bool((*disk)->write(g)));
     std::vector<change_record> changes;
     s.machine.apply(g.append[0], changes);
-    s.machine.set_revision(s.machine.rev() + revision_bump);
+    s.machine.set_revision(noon);
+    s.machine.load(rescue_table, rescue_mark(noon));
     hash = s.machine.snapshot()->hash();
-    CHECK(recover_alone(options).error().message.find("in use") != std::string::npos);
+    CHECK(recover_alone(options, at_noon).error().message.find("in use") != std::string::npos);
   }
-  auto done = recover_alone(options);
+  auto done = recover_alone(options, at_noon);
   REQUIRE_MESSAGE(bool(done), done.error().message);
   CHECK(done->replayed == 2);
   CHECK(done->was == group_of({1, 2, 3}));
@@ -118,12 +136,12 @@ TEST_CASE("the last survivor becomes a group of one with all of its log, in a hi
 TEST_CASE("nothing is recovered from an empty or a damaged directory") {
   store_dir dir;
   backend_options options{dir.path + "/none", "c", member_id{1}, group_of({1, 2, 3}), 0};
-  CHECK(recover_alone(options).error().message.find("holds no store") != std::string::npos);
+  CHECK(recover_alone(options, at_noon).error().message.find("holds no store") != std::string::npos);
   options.dir = dir.path;
   {
     auto disk = rocks_backend::open(options);
     REQUIRE(bool(disk));
     REQUIRE(bool((*disk)->condemn("it differs")));
   }
-  CHECK(recover_alone(options).error().message.find("another survivor") != std::string::npos);
+  CHECK(recover_alone(options, at_noon).error().message.find("another survivor") != std::string::npos);
 }
