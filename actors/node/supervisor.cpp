@@ -15,6 +15,7 @@ namespace {
 
 using restart_child = caf::atom_constant<caf::atom("restart")>;
 using stop_overdue = caf::atom_constant<caf::atom("overdue")>;
+using renew_overdue = caf::atom_constant<caf::atom("reoverdue")>;
 using clock = std::chrono::steady_clock;
 
 struct child {
@@ -22,6 +23,7 @@ struct child {
   caf::actor handle;
   clock::time_point born;
   std::chrono::milliseconds delay{0};
+  bool renewing = false; // told to end, to be started again
 };
 
 struct supervisor_state {
@@ -69,6 +71,10 @@ void on_down(self_ptr self, const caf::down_msg& down) {
       if (i + 1 == s.children.size()) stop_next(self);
       return;
     }
+    if (std::exchange(c.renewing, false)) {
+      self->delayed_send(self, limits::restart_delay_min, restart_child::value, i);
+      return;
+    }
     const auto reason = self->system().render(down.reason);
     if (c.spec.rule == restart_rule::fatal) {
       s.log->critical("actor={} died reason=\"{}\"; the node cannot go on without it", c.spec.name, reason);
@@ -84,6 +90,23 @@ void on_down(self_ptr self, const caf::down_msg& down) {
   }
 }
 
+void renew(self_ptr self) {
+  for (auto& c : self->state.children) {
+    if (!c.handle || c.spec.foreign || std::exchange(c.renewing, true)) continue;
+    self->state.log->info("actor={} starts anew", c.spec.name);
+    self->send_exit(c.handle, caf::exit_reason::user_shutdown);
+    self->delayed_send(self, limits::stop_patience, renew_overdue::value, c.handle.address());
+  }
+}
+
+void on_renew_overdue(self_ptr self, const caf::actor_addr& who) {
+  for (const auto& c : self->state.children)
+    if (c.renewing && c.handle && c.handle.address() == who) {
+      self->state.log->warn("actor={} does not end; killed", c.spec.name);
+      self->send_exit(c.handle, caf::exit_reason::kill);
+    }
+}
+
 caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std::vector<child_spec> specs,
                          std::function<void(std::string)> on_fatal, const std::string& path) {
   auto& s = self->state;
@@ -93,7 +116,7 @@ caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std:
   s.log = component_log("supervisor");
   self->set_down_handler([self](caf::down_msg& down) { on_down(self, down); });
   for (auto& spec : specs)
-    s.children.push_back({std::move(spec), {}, {}, {}});
+    s.children.push_back({std::move(spec), {}, {}, {}, false});
   for (std::size_t i = 0; i < s.children.size(); ++i)
     start_child(self, i);
   return {
@@ -108,6 +131,11 @@ caf::behavior supervisor(self_ptr self, std::shared_ptr<actor_board> board, std:
         stop_next(self);
         return st.stopped;
       },
+      [self](renew_children) {
+        self->state.counters->touch(self);
+        if (!self->state.stopping) renew(self);
+      },
+      [self](renew_overdue, const caf::actor_addr& who) { on_renew_overdue(self, who); },
       [self](stop_overdue, std::size_t epoch) {
         auto& st = self->state;
         if (epoch != st.stop_epoch || st.children.empty() || !st.children.back().handle) return;

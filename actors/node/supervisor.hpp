@@ -41,6 +41,8 @@ std::chrono::milliseconds next_restart_delay(std::chrono::milliseconds former,
                                              std::chrono::milliseconds lived) noexcept;
 
 using stop_children = caf::atom_constant<caf::atom("stopkids")>;
+/// Ends every child but the foreign ones, and starts it again after the shortest delay: what they remember is void.
+using renew_children = caf::atom_constant<caf::atom("renewkids")>;
 
 /// Starts the children in order. `stop_children` ends them in reverse order and is answered when all are gone.
 /// `path` is its own place in the actor tree.

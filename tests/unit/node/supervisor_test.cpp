@@ -73,6 +73,32 @@ TEST_CASE("a child that dies is started again after its delay, others are left a
   CHECK(stop(l, s));
 }
 
+TEST_CASE("children that are to forget what they know end and start again, but for foreign ones") {
+  lab l;
+  probe a, b, store;
+  std::vector<std::string> ended;
+  auto foreign = child(l, store, "store", ended, restart_rule::fatal);
+  foreign.foreign = true;
+  bool fatal = false;
+  auto s = spawn_supervisor(l.system, l.board, {foreign, child(l, a, "a", ended), child(l, b, "b", ended)},
+                            [&](std::string) { fatal = true; });
+  l.sched.run();
+  caf::anon_send(s, renew_children::value);
+  caf::anon_send(s, renew_children::value); // told twice, done once
+  l.sched.run();
+  CHECK(ended == std::vector<std::string>{"a", "b"});
+  l.step(node::limits::restart_delay_min);
+  CHECK(a.starts == 2);
+  CHECK(b.starts == 2);
+  CHECK(store.starts == 1);
+  CHECK_FALSE(fatal);
+  l.step(node::limits::stop_patience); // nobody is overdue any more
+  CHECK(ended.size() == 2);
+  CHECK(stop(l, s));
+  caf::anon_send_exit(store.live, caf::exit_reason::kill);
+  l.sched.run();
+}
+
 TEST_CASE("the delay doubles while a child keeps dying and is short again after a calm time") {
   CHECK(next_restart_delay(0ms, 5ms) == node::limits::restart_delay_min);
   CHECK(next_restart_delay(200ms, 5ms) == 400ms);
