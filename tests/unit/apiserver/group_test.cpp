@@ -92,6 +92,9 @@ TEST_CASE("group: a revision that is ahead of a follower is waited for, one that
   REQUIRE(*future);
   CHECK((*future)->code == 504);
   CHECK((*future)->error->message.find("Too large resource version: 99999") != std::string::npos);
+  heard watch;
+  g.http(2, maps, "watch=1&resourceVersion=99999", watch);
+  CHECK(watch.code() == 504);
   CHECK((*future)->error->causes.at(0).reason == "ResourceVersionTooLarge");
 }
 
