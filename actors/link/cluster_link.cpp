@@ -72,6 +72,25 @@ public:
 
   void serve(kubelet_actor door) override { sessions_->serve(std::move(door)); }
 
+  void on_start_over(std::function<void()> tell) override {
+    bool missed = false;
+    {
+      std::lock_guard lock(mutex_);
+      missed = std::exchange(missed_, false);
+      start_over_ = tell;
+    }
+    if (missed) tell();
+  }
+  void started_over() {
+    std::function<void()> tell;
+    {
+      std::lock_guard lock(mutex_);
+      tell = start_over_;
+      missed_ = !tell;
+    }
+    if (tell) tell();
+  }
+
   cluster_link_status status() const override {
     std::lock_guard lock(mutex_);
     return status_;
@@ -87,6 +106,7 @@ public:
     {
       std::lock_guard lock(mutex_);
       me = std::exchange(actor_, inner_actor{});
+      start_over_ = nullptr;
     }
     if (me) caf::anon_send_exit(me, caf::exit_reason::user_shutdown);
   }
@@ -105,6 +125,8 @@ private:
   mutable std::mutex mutex_;
   inner_actor actor_;
   cluster_link_status status_;
+  std::function<void()> start_over_;
+  bool missed_ = false; // it happened, and nobody was told
 };
 
 // ---------------------------------------------------------------- actor
@@ -120,7 +142,7 @@ struct link_state {
   std::shared_ptr<mirror> copy;
   std::unordered_map<std::uint64_t, frame_link_ptr> links; // by session
   std::unordered_map<std::uint64_t, std::function<void(response_ptr)>> callers;
-  std::uint64_t next_ticket = 1;
+  std::uint64_t next_ticket = 1, starts_over = 0;
   std::string told_failure, told_active;
 
   auto now() const { return self->clock().now(); }
@@ -203,6 +225,10 @@ struct link_state {
       if (auto s = shared.lock()) s->learn(l->masters);
       return;
     }
+    if (auto* s = std::get_if<start_over>(&m)) {
+      if (core->start_over(e.session, *s, now(), out)) forget(*s);
+      return;
+    }
     if (auto* b = std::get_if<feed_begin>(&m)) {
       if (core->feed_begun(e.session, *b)) copy->begin();
     }
@@ -214,16 +240,31 @@ struct link_state {
     core->took(e.bytes, copy->cursor(), out);
   }
 
+  /// Containers and rules stay as they are until the new state is here.
+  void forget(const start_over& m) {
+    component_log("link")->warn("master {}: this node has seen revision {}, but the state of the cluster was put back: "
+                                "its present history began at {} and stands at {}; everything is read anew",
+                                core->active_name(), copy->state()->current()->rev(), m.since, m.now);
+    copy->start_over();
+  }
+
+  result<void> commit(const feed_commit& m) {
+    const bool anew = copy->starting_over();
+    auto done = copy->on(m);
+    if (!done) return done;
+    if (ready) std::exchange(ready, nullptr)->set_value();
+    if (!anew) return done;
+    ++starts_over;
+    if (auto s = shared.lock()) s->started_over();
+    return done;
+  }
+
   result<void> take(message& m) {
     if (auto* t = std::get_if<table_begin>(&m)) return copy->on(*t);
     if (auto* t = std::get_if<table_objects>(&m)) return copy->on(std::move(*t));
     if (auto* t = std::get_if<table_end>(&m)) return copy->on(*t);
     if (auto* t = std::get_if<feed_events>(&m)) return copy->on(std::move(*t));
-    if (auto* c = std::get_if<feed_commit>(&m)) {
-      auto done = copy->on(*c);
-      if (done && ready) std::exchange(ready, nullptr)->set_value();
-      return done;
-    }
+    if (auto* c = std::get_if<feed_commit>(&m)) return commit(*c);
     return {};
   }
 
@@ -250,6 +291,7 @@ struct link_state {
     st.last_failure = core->last_failure();
     st.switches = core->switches();
     st.relists = copy->relists();
+    st.starts_over = starts_over;
     st.calls_waiting = core->calls();
     if (st.active != told_active && !st.active.empty())
       component_log("link")->info("master {} is asked now", st.active);

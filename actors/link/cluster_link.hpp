@@ -49,6 +49,7 @@ struct cluster_link_status {
   std::string last_failure;      // sentence about the last session that could not be had or was lost
   std::uint64_t switches = 0;    // how often another master became the active one
   std::uint64_t relists = 0;     // tables taken over whole, the first time included
+  std::uint64_t starts_over = 0; // how often the state had been put back to an older one
   std::size_t calls_waiting = 0; // outstanding
 };
 
@@ -57,6 +58,9 @@ public:
   virtual ~cluster_link() = default; // stops
   /// The node's kubelet, for logs, exec, attach, port-forward and stats from any master. Again after each restart.
   virtual void serve(kubelet_actor door) = 0;
+  /// Called when the cluster's state was put back to an older one and this node has read it anew: what components
+  /// remember (revisions above all) is worth nothing. At once when that has happened already. Must only post or send.
+  virtual void on_start_over(std::function<void()> tell) = 0;
   virtual cluster_link_status status() const = 0;
   /// Ends sessions and threads; outstanding calls are answered with 503. Idempotent; any thread but the link's own.
   virtual void stop() = 0;

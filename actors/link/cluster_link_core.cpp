@@ -120,13 +120,17 @@ void cluster_link_core::choose(instant now, effects& out) {
 void cluster_link_core::follow(std::uint64_t session, instant now, effects& out) {
   active_ = session;
   ++switches_;
-  feeding_ = false;
-  feed_asked_ = now;
-  taken_ = 0;
-  out.push_back(to_master{session, message{subscribe{++epoch_, cursor_, tables_, limits::link::feed_credit_bytes}}});
+  ask_feed(now, out);
   auto all = std::exchange(waiting_, {});
   for (auto& p : all)
     send(std::move(p), now, out);
+}
+
+void cluster_link_core::ask_feed(instant now, effects& out) {
+  feeding_ = false;
+  feed_asked_ = now;
+  taken_ = 0;
+  out.push_back(to_master{active_, message{subscribe{++epoch_, cursor_, tables_, limits::link::feed_credit_bytes}}});
 }
 
 // ---------------------------------------------------------------- calls
@@ -184,6 +188,14 @@ void cluster_link_core::took(std::size_t bytes, store::revision cursor, effects&
   taken_ += static_cast<std::int64_t>(bytes);
   if (taken_ < limits::link::feed_credit_bytes / 4 || active_ == 0) return;
   out.push_back(to_master{active_, message{credit{std::exchange(taken_, 0)}}});
+}
+
+bool cluster_link_core::start_over(std::uint64_t session, const link::start_over& m, instant now, effects& out) {
+  if (session != active_ || m.epoch != epoch_) return false;
+  cursor_ = 0;
+  tables_ = 0;
+  ask_feed(now, out);
+  return true;
 }
 
 // ---------------------------------------------------------------- time

@@ -62,6 +62,9 @@ public:
   void took(std::size_t bytes, store::revision cursor, effects& out);
   /// The feed made no sense: the next one starts from nothing.
   void mistrust() noexcept { tables_ = 0; }
+  /// What was seen is none of the cluster's history: it is asked for everything. False: a session we do not follow, or
+  /// an old feed of it, said so.
+  bool start_over(std::uint64_t session, const link::start_over& m, instant now, effects& out);
 
   void tick(instant now, effects& out);
   void stop(effects& out);
@@ -92,6 +95,7 @@ private:
 
   void choose(instant now, effects& out);
   void follow(std::uint64_t session, instant now, effects& out);
+  void ask_feed(instant now, effects& out);
   std::tuple<bool, bool, std::uint64_t> rank(const master& m, instant now) const;
   void send(pending p, instant now, effects& out);
   void refuse(std::uint64_t ticket, status s, effects& out) const;

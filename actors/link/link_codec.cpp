@@ -50,6 +50,7 @@ constexpr std::array<type_facts, std::variant_size_v<message>> facts{{
     {"stream close", small, true, true},
     {"stats question", small, false, true},
     {"stats answer", big, true, false},
+    {"start over", small, false, true},
 }};
 
 // ---------------------------------------------------------------- writing
@@ -202,6 +203,10 @@ struct writer {
     }
   }
   void operator()(const feed_commit& m) { put_varint(out, m.upto); }
+  void operator()(const start_over& m) {
+    for (const auto n : {m.epoch, m.since, m.now})
+      put_varint(out, n);
+  }
   void operator()(const unsubscribe&) {}
   void operator()(const table_end&) {}
   void operator()(const ping&) {}

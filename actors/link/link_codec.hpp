@@ -98,6 +98,13 @@ struct feed_commit {
   store::revision upto = 0;
 };
 
+/// Instead of a feed: the cursor is none of the present history. The worker forgets what it saw and subscribes with 0.
+struct start_over {
+  std::uint64_t epoch = 0;
+  store::revision since = 0; // where the present history begins; 0: it is the cluster's first
+  store::revision now = 0;   // where it stands
+};
+
 struct ping {};
 struct pong {};
 
@@ -145,7 +152,7 @@ using message =
     std::variant<hello, welcome, refused, bye, masters_list, master_state, call, answer, subscribe, unsubscribe, credit,
                  feed_begin, table_begin, table_objects, table_end, feed_events, feed_commit, ping, pong, stream_open,
                  stream_answer, stream_piece, stream_next, stream_input, stream_drained, stream_close_input,
-                 stream_close, stats_question, stats_answer>;
+                 stream_close, stats_question, stats_answer, start_over>;
 
 template <class T, std::size_t I = 0>
 constexpr std::uint8_t type_of() {

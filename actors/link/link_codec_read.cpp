@@ -209,6 +209,11 @@ void read(reader& in, feed_events& m) {
   }
 }
 void read(reader& in, feed_commit& m) { m.upto = in.number(); }
+void read(reader& in, start_over& m) {
+  m.epoch = in.number();
+  m.since = in.number();
+  m.now = in.number();
+}
 void read(reader&, ping&) {}
 void read(reader&, pong&) {}
 void read(reader& in, stream_open& m) {

@@ -26,6 +26,11 @@ void mirror::begin() {
   in_table_ = false;
 }
 
+void mirror::start_over() {
+  begin();
+  starting_over_ = rev_ > 0;
+}
+
 result<void> mirror::on(const table_begin& m) {
   if (in_table_) return senseless("a table begins inside another");
   for (const auto& t : whole_)
@@ -53,6 +58,7 @@ result<void> mirror::on(const table_end&) {
 
 result<void> mirror::on(feed_events&& m) {
   if (in_table_) return senseless("events inside a table");
+  if (starting_over_) return senseless("events of a state that was not told");
   for (auto& e : m.events) {
     if (e.rev <= rev_ || (!events_.empty() && e.rev < events_.back().rev))
       return senseless("an event that lies before what was told already");
@@ -63,6 +69,7 @@ result<void> mirror::on(feed_events&& m) {
 
 result<void> mirror::on(const feed_commit& m) {
   if (in_table_) return senseless("a table without an end");
+  if (starting_over_) return renew(m.upto), result<void>{};
   if (m.upto < rev_ || (!events_.empty() && m.upto < events_.back().rev)) return senseless("a revision goes backward");
   std::vector<step> steps;
   for (const auto& e : events_)
@@ -136,15 +143,33 @@ void mirror::replace(const whole_table& whole, store::revision upto, std::vector
     erase(t, **old, now);
 }
 
-/// The view first: whoever is woken by an event finds in it at least what the event says.
-void mirror::publish(std::vector<step> steps, store::revision upto) {
-  std::vector<store::table_root> roots;
-  roots.reserve(tables_.size());
+std::vector<store::table_root> mirror::roots() const {
+  std::vector<store::table_root> out;
+  out.reserve(tables_.size());
   for (const auto& [name, t] : tables_)
-    roots.push_back({t.name, t.objects});
+    out.push_back({t.name, t.objects});
+  return out;
+}
+
+/// Nothing is compared with what was held: the same revision may be another state.
+void mirror::renew(store::revision upto) {
+  tables_.clear();
+  for (auto& w : whole_)
+    table_of(w.name).objects = store::tree::of_sorted(std::move(w.objects), stamp_);
+  relists_ += whole_.size();
+  begin();
+  starting_over_ = false;
   ++stamp_;
   rev_ = upto;
-  published_->set(std::make_shared<const store::state_view>(std::move(roots), upto));
+  published_->set(std::make_shared<const store::state_view>(roots(), upto));
+  window_->start(upto, upto);
+}
+
+/// The view first: whoever is woken by an event finds in it at least what the event says.
+void mirror::publish(std::vector<step> steps, store::revision upto) {
+  ++stamp_;
+  rev_ = upto;
+  published_->set(std::make_shared<const store::state_view>(roots(), upto));
   for (const auto& s : steps)
     if (!s.changes.empty()) window_->append(s.changes, s.at, s.at);
   window_->append({}, upto);

@@ -27,13 +27,17 @@ public:
 
   std::shared_ptr<store::published> state() const { return published_; }
   std::shared_ptr<store::watch_hub> hub() const { return window_; }
-  /// Everything up to here has been seen; 0: nothing yet.
-  store::revision cursor() const noexcept { return rev_; }
+  /// Everything up to here has been seen; 0: nothing yet, or nothing that counts.
+  store::revision cursor() const noexcept { return starting_over_ ? 0 : rev_; }
   /// Tables taken over whole, by all commits.
   std::uint64_t relists() const noexcept { return relists_; }
 
   /// Forgets what was not committed: another feed begins.
   void begin();
+  /// What it holds is none of the cluster's history. It stays visible until the next commit, which replaces it whole,
+  /// at whatever revision: readers of the hub are told that they are too old, or must begin anew.
+  void start_over();
+  bool starting_over() const noexcept { return starting_over_; }
   result<void> on(const table_begin& m);
   result<void> on(table_objects&& m);
   result<void> on(const table_end& m);
@@ -61,6 +65,8 @@ private:
   void put(table& t, store::object_ptr o, step& out);
   void erase(table& t, const store::object& last, step& out);
   void publish(std::vector<step> steps, store::revision upto);
+  void renew(store::revision upto);
+  std::vector<store::table_root> roots() const;
 
   std::map<std::string, table, std::less<>> tables_;
   store::tree::stamp stamp_ = 1;
@@ -71,7 +77,7 @@ private:
   // Not committed yet.
   std::vector<feed_event> events_;
   std::vector<whole_table> whole_;
-  bool in_table_ = false;
+  bool in_table_ = false, starting_over_ = false;
 };
 
 } // namespace troupe::link

@@ -1,6 +1,7 @@
 #include "actors/link/node_session_core.hpp"
 
 #include "actors/link/link_limits.hpp"
+#include "store/rescue_mark.hpp"
 
 #include <algorithm>
 
@@ -113,6 +114,10 @@ void node_scope::take_refs(const std::string& pod, std::set<reference> refs, sto
     if (out) out->push_back({store::event_type::deleted, std::string(r.table), rev, std::move(gone)});
   }
   held = std::move(refs);
+}
+
+bool same_history(store::revision cursor, const store::view& newest) {
+  return cursor <= newest.rev() && cursor >= store::rescued_at(newest);
 }
 
 std::vector<std::pair<const fed_table*, store::event_ptr>> in_order(const std::vector<table_events>& all,

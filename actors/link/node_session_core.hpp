@@ -68,6 +68,10 @@ private:
   std::map<reference, int> counts_;
 };
 
+/// Whether a node that has seen everything up to `cursor` may go on from there. Not when that lies before the present
+/// history (the state was put back since), and not when it lies behind the newest state there is.
+bool same_history(store::revision cursor, const store::view& newest);
+
 /// The fed events of several tables in the order in which they happened. `upto`: later ones are left out.
 struct table_events {
   const fed_table* table = nullptr;

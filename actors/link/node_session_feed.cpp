@@ -3,6 +3,7 @@
 #include "actors/apiserver/node_authorizer.hpp"
 #include "actors/link/node_session_core.hpp"
 #include "actors/support/feed.hpp"
+#include "store/rescue_mark.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/event_based_actor.hpp>
@@ -169,23 +170,35 @@ private:
     cursor_ = cursor;
     told_tables_ = tables;
     mode_ = mode::lagging;
-    if (cursor_ > 0 || !o_.group) return;
+    if (!o_.group || (cursor_ > 0 && same_history(cursor_, *o_.state->current()))) return;
     mode_ = mode::asking;
     ask();
   }
 
   /// A worker that knows nothing takes what it is told first as all there is: told an old state, it would end what the
-  /// cluster has started since. So the first state must be the newest.
+  /// cluster has started since. So the first state must be the newest. And a worker that has seen more than we have is
+  /// ahead of us, or of what the cluster was put back to: only the newest state tells which.
   void ask() {
     caf::actor me{self_};
     o_.group->read_barrier(
         [me, n = ++asked_](const status& s) { caf::anon_send(me, up_to_date::value, n, s.code == 0); });
   }
 
-  /// Starts telling at the newest view; false while this master has not seen what the worker has.
+  /// The worker has seen what did not happen in this history: it is told so, and comes back with nothing.
+  void send_back(const store::view& now) {
+    const start_over word{epoch_, store::rescued_at(now), now.rev()};
+    component_log("link")->warn(
+        "node {} has seen revision {}, which is none of the present history (it began at {} and "
+        "stands at {}): it is told to start over",
+        o_.node, cursor_, word.since, word.now);
+    waiting_.emplace_back(word);
+    mode_ = mode::idle;
+  }
+
+  /// Starts telling at the newest view; false while this master does not know enough.
   bool try_begin() {
     auto now = o_.state->current();
-    if (now->rev() < cursor_) return false;
+    if (cursor_ > 0 && !same_history(cursor_, *now)) return send_back(*now), true; // `begin` has asked
     auto rules = o_.rbac->rules();
     const auto mask = permitted_tables(*rules, o_.self, *now);
     if (mask == 0) return false; // the cluster's first objects are not there yet

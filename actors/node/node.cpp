@@ -122,6 +122,7 @@ void live_node::supervise() {
     l->flush();
     std::_Exit(1);
   });
+  if (worker_) worker_->on_start_over([s = supervisor_] { caf::anon_send(s, renew_children::value); });
 }
 
 result<void> live_node::start() {

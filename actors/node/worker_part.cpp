@@ -62,6 +62,10 @@ result<void> worker_part::open_link() {
   return {};
 }
 
+void worker_part::on_start_over(std::function<void()> tell) const {
+  if (link_.link) link_.link->on_start_over(std::move(tell));
+}
+
 component_env worker_part::env(identity who) const {
   return base_.env({link_.api, link_.state, link_.hub}, std::move(who));
 }

@@ -34,6 +34,8 @@ public:
   /// `announce` is told of the kubelet at each of its starts where the API runs here (may be empty); where there is a
   /// link, it is served over that.
   std::vector<child_spec> components(env_source env, announce_kubelet announce);
+  /// See cluster_link::on_start_over; never on a node that is a master.
+  void on_start_over(std::function<void()> tell) const;
   /// What components are given on a node that is no master.
   component_env env(identity who) const;
   component_env kubelet_env(const env_source& env) const;

@@ -298,6 +298,18 @@ class Group:
         select.select([fd], [], [], 10)
         os.close(fd)
 
+    def stop(self, node):
+        """SIGTERM, and waits until it is gone."""
+        fd = os.pidfd_open(self.pid(node))
+        os.kill(self.pid(node), signal.SIGTERM)
+        if not select.select([fd], [], [], 60)[0]:
+            raise AssertionError(node + " does not stop")
+        os.close(fd)
+
+    def log(self, node):
+        with open(os.path.join(self.data, node, "troupe.log")) as f:
+            return f.read()
+
     def env_of(self, master):
         return dict(self.env, KUBECONFIG=os.path.join(self.data, master, "admin.kubeconfig"))
 

@@ -1,4 +1,6 @@
 """Backup of a live cluster, restore into a new one and in place, recover: what is there afterwards, and what is refused."""
+import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -157,6 +159,139 @@ class Masters(unittest.TestCase):
                 return "\ndamage \n" in f.read()
         until("the others have given everything back", repaired)
         self.assertIn("meanwhile", self.names("m2"))
+
+
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME}
+spec:
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: c
+        image: docker.io/troupe/demo:1
+        readinessProbe: {periodSeconds: 1, exec: {command: [test, -e, /tmp/ready]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: NAME}
+spec: {selector: {app: NAME}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+class RunningWorkers(unittest.TestCase):
+    """The state is put back to an older one under a worker that goes on running."""
+
+    def group(self, masters):
+        self.g = Group(masters, workers=1)
+        self.addCleanup(self.g.close)
+        self.g.__enter__()
+        until("the worker is Ready", lambda: " Ready " in self.g.out("get", "nodes", check=False))
+        self.g.import_demo()
+
+    def start_app(self, name, at):
+        self.g.apply(DEPLOYMENT.replace("NAME", name), at=at)
+        return until(name + " runs", lambda: self.container(name, at), 60)
+
+    def make_ready(self, name, pod, at):
+        self.g.kubectl("exec", pod, "--", "touch", "/tmp/ready", at=at)
+        until(name + " is ready", lambda: self.ready(name, at))
+
+    def run_app(self, name, at):
+        made = self.start_app(name, at)
+        self.make_ready(name, made[0], at)
+        return made
+
+    def ready(self, name, at):
+        return self.g.get("deploy", name, at=at)["status"].get("readyReplicas") == 1
+
+    def container(self, name, at):
+        """Pod and container id, once it runs."""
+        for p in self.g.get("pods", "-l", "app=" + name, at=at)["items"]:
+            c = p["status"].get("containerStatuses", [{}])[0]
+            if "deletionTimestamp" not in p["metadata"] and "running" in c.get("state", {}):
+                return p["metadata"]["name"], c["containerID"].split("//")[1]
+        return None
+
+    def runs(self, container):
+        return run(["pgrep", "-f", container], check=False).returncode == 0
+
+    def reaches(self, pod, service, at):
+        """From a pod, through the worker's DNS and its Service rules."""
+        def inside(*cmd):
+            return self.g.out("exec", pod, "--", *cmd, at=at, check=False)
+        known = self.g.kubectl("get", "svc", service, "-o", "jsonpath={.spec.clusterIP}", at=at, check=False).stdout
+        named = inside("nslookup", service + ".default.svc.cluster.local")
+        if not known or known not in named:
+            return False
+        return "200 OK" in inside("sh", "-c", r"printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 %s 80" % known)
+
+    def check_worker_went_on(self, at, pid, kept, late):
+        g = self.g
+        until("the worker has begun anew", lambda: "everything is read anew" in g.log("w1"))
+        until("the worker is Ready", lambda: " Ready " in g.out("get", "nodes", at=at, check=False))
+        until("the state knows again what is ready", lambda: self.ready("kept", at))
+        until("what the state does not know has ended", lambda: not self.runs(late[1]), 60)
+        self.assertNotEqual(g.kubectl("get", "deploy", "late", at=at, check=False).returncode, 0)
+        fresh = self.run_app("fresh", at)
+        self.assertTrue(self.runs(fresh[1]))
+        self.assertEqual(self.container("kept", at), kept)
+        self.assertTrue(self.runs(kept[1]))
+        until("names and services of after work", lambda: self.reaches(kept[0], "fresh", at))
+        until("those of before still do", lambda: self.reaches(fresh[0], "kept", at))
+        self.assertFalse(self.reaches(kept[0], "late", at))
+        self.assertEqual(g.pid("w1"), pid)
+
+    def watch(self, at, revision):
+        c = self.g.https(at)
+        c.request("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=5&resourceVersion=%d" % revision)
+        with contextlib.closing(c):
+            r = c.getresponse()
+            return r.status, r.read().decode(), r.getheader("Retry-After")
+
+    def revision(self, at):
+        return int(json.loads(self.g.out("get", "--raw", "/api/v1/configmaps", at=at))["metadata"]["resourceVersion"])
+
+    def test_after_an_older_disk(self):
+        self.group(1)
+        g = self.g
+        kept, pid = self.run_app("kept", "m1"), g.pid("w1")
+        store = os.path.join(g.data, "m1", "store")
+        g.stop("m1")
+        shutil.copytree(store, store + ".old")
+        g.start("m1")
+        late = self.run_app("late", "m1")
+        # The worker must be ahead of all that the older state does before it is back.
+        g.apply("---\n".join(config_map("late-%d" % i) for i in range(60)))
+        ahead = self.revision("m1")
+        g.stop("m1")
+        shutil.rmtree(store)
+        os.rename(store + ".old", store)
+        g.start("m1")
+        self.check_worker_went_on("m1", pid, kept, late)
+        status, said, retry = self.watch("m1", ahead + 1000000)
+        self.assertEqual((status, retry), (504, "1"))
+        self.assertIn("Too large resource version", said)
+
+    def test_after_a_recovery_that_lost_writes(self):
+        self.group(3)
+        g = self.g
+        kept, pid = self.start_app("kept", "m2"), g.pid("w1")
+        until("m1 knows that it runs", lambda: self.container("kept", "m1"))
+        g.kill9("m1")
+        self.make_ready("kept", kept[0], "m2")  # which m1 never hears
+        late = self.run_app("late", "m2")
+        before = self.revision("m2")
+        for lost in ("m2", "m3"):
+            g.kill9(lost)
+            shutil.rmtree(os.path.join(g.data, lost))
+        run([TROUPE, "recover", "--data-dir", g.data, "--node", "m1", "--yes"])
+        g.start("m1")
+        self.check_worker_went_on("m1", pid, kept, late)
+        self.assertIn('"code":410', self.watch("m1", before)[1])
 
 
 if __name__ == "__main__":

@@ -185,6 +185,36 @@ TEST_CASE("a master that lags behind what the node has seen is left after a whil
   CHECK(l.c.active() == now_active);
 }
 
+TEST_CASE("a node whose cursor is none of the cluster's history asks for everything, there and elsewhere") {
+  lab l;
+  l.open(1, "m1");
+  l.open(2, "m2");
+  const auto active = l.c.active();
+  const std::uint64_t other = 3 - active;
+  auto first = l.take<subscribe>().back().second;
+  l.c.feed_begun(active, {first.epoch, 99});
+  l.with([&](auto& o) { l.c.took(100, 41, o); });
+  l.lose(active);
+  const auto resumed = l.take<subscribe>().back().second;
+  CHECK(resumed.cursor == 41);
+  bool heeded = true;
+  l.with([&](auto& o) { heeded = l.c.start_over(other, {first.epoch, 0, 7}, l.now, o); });
+  CHECK_FALSE(heeded); // of an earlier feed
+  CHECK(l.take<subscribe>().empty());
+  l.with([&](auto& o) { heeded = l.c.start_over(other, {resumed.epoch, 0, 7}, l.now, o); });
+  CHECK(heeded);
+  const auto anew = l.take<subscribe>().back();
+  CHECK(anew.first == other);
+  CHECK(anew.second.cursor == 0);
+  CHECK(anew.second.tables == 0);
+  CHECK_FALSE(l.c.following(other));
+  CHECK(l.c.feed_begun(other, {anew.second.epoch, 99}));
+  l.with([&](auto& o) { l.c.took(100, 0, o); }); // the mirror counts nothing before the first commit
+  l.open(active + 10, "m1");
+  l.lose(other);
+  CHECK(l.take<subscribe>().back().second.cursor == 0);
+}
+
 TEST_CASE("credit goes back as the feed is taken in") {
   lab l;
   l.open(1, "m1");

@@ -86,6 +86,7 @@ std::vector<message> samples() {
   all.emplace_back(stream_close{9});
   all.emplace_back(stats_question{10});
   all.emplace_back(stats_answer{10, "{}"});
+  all.emplace_back(start_over{3, 1ull << 50, 1ull << 51});
   return all;
 }
 

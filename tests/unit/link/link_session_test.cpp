@@ -239,17 +239,39 @@ TEST_CASE("a master that only falls silent is left, too") {
   CHECK(w.link.link->status().last_failure.find("nothing was heard") != std::string::npos);
 }
 
+namespace {
+
+/// A member's board: up to date, or asked and without an answer yet.
+struct lab_board {
+  lab_board() { set(true); }
+  void set(bool up_to_date) {
+    group_status s;
+    s.leader = store::member_id{1};
+    s.alone = s.serving = up_to_date;
+    board->set(s);
+    if (!up_to_date) return;
+    for (const auto& passed : board->take_readers())
+      passed(status::none());
+  }
+  std::shared_ptr<group_board> board = std::make_shared<group_board>();
+};
+
+} // namespace
+
 TEST_CASE("a worker waits for a master that lags behind what it has seen: a revision never goes backward") {
   link_lab lab;
-  auto m1 = std::make_unique<lab_door>(lab, "m1");
-  auto m2 = std::make_unique<lab_door>(lab, "m2");
+  lab_board b1, b2;
+  auto m1 = std::make_unique<lab_door>(lab, "m1", b1.board);
+  auto m2 = std::make_unique<lab_door>(lab, "m2", b2.board);
   lab_worker w(lab, "w1", {m1->address(), m2->address()});
   w.link.ready.wait();
   REQUIRE(comes_true([&] { return w.link.link->status().open.size() == 2; }));
   const bool first = w.link.link->status().active == "m1";
   auto& leading = first ? m1 : m2;
   auto& lagging = first ? m2 : m1;
+  auto& board = first ? b2 : b1;
   lagging->view->hold();
+  board.set(false);
   lab.make("services", "default", service_text("seen"));
   REQUIRE(comes_true([&] { return w.sees("services", "default", "seen"); }));
   const auto rev = w.link.state->current()->rev();
@@ -258,9 +280,42 @@ TEST_CASE("a worker waits for a master that lags behind what it has seen: a revi
   CHECK(w.link.state->current()->rev() == rev);
   CHECK(w.sees("services", "default", "seen"));
   lagging->view->release();
+  board.set(true);
   lab.make("services", "default", service_text("later"));
   REQUIRE(comes_true([&] { return w.sees("services", "default", "later"); }));
   CHECK(w.link.state->current()->rev() > rev);
+  CHECK(w.link.link->status().starts_over == 0);
+}
+
+TEST_CASE("a worker that has seen more than the newest state there is reads everything anew, and says so once") {
+  link_lab lab;
+  auto m1 = std::make_unique<lab_door>(lab, "m1");
+  lab.make("services", "default", service_text("kept"));
+  lab.pod("p", "w1");
+  lab_worker w(lab, "w1", {m1->address()});
+  w.link.ready.wait();
+  std::atomic<int> told{0};
+  w.link.link->on_start_over([&] { ++told; });
+  lab_door m2(lab, "m2"); // its state is the newest, whatever others have seen
+  m2.view->hold();
+  m1->sessions->set_masters({m1->address(), m2.address()});
+  REQUIRE(comes_true([&] { return w.link.link->status().open.size() == 2; }));
+  lab.make("services", "default", service_text("undone"));
+  lab.call(verb::delete_, "pods", "default", "p", R"({"gracePeriodSeconds":0})");
+  REQUIRE(comes_true([&] { return w.sees("services", "default", "undone"); }));
+  REQUIRE(comes_true([&] { return !w.sees("pods", "default", "p"); }));
+  const auto rev = w.link.state->current()->rev();
+  m1.reset();
+  REQUIRE(comes_true([&] { return told == 1; }));
+  CHECK(w.link.state->current()->rev() < rev);
+  CHECK(w.sees("services", "default", "kept"));
+  CHECK_FALSE(w.sees("services", "default", "undone"));
+  CHECK(w.sees("pods", "default", "p"));
+  m2.view->release();
+  lab.make("services", "default", service_text("later"));
+  REQUIRE(comes_true([&] { return w.sees("services", "default", "later"); }));
+  CHECK(told == 1);
+  CHECK(w.link.link->status().starts_over == 1);
 }
 
 TEST_CASE("masters that come and go are learned of") {

@@ -140,6 +140,60 @@ TEST_CASE("an object that was seen ahead of its event is not told twice") {
   CHECK(w.drain() == lines{"added s@11", "modified s@14"});
 }
 
+TEST_CASE("a state that was put back replaces everything at once, at a lower revision") {
+  mirror m;
+  tell(m, "pods", {object("a", "p", 5), object("a", "same", 6)});
+  tell(m, "services", {object("a", "s", 4)});
+  REQUIRE(m.on(feed_commit{90}).has_value());
+  m.start_over();
+  CHECK(m.cursor() == 0);
+  CHECK(m.state()->current()->rev() == 90); // visible until the new one is whole
+  CHECK_FALSE(m.on(feed_events{{{event_type::added, "pods", 91, object("a", "q", 91)}}}).has_value());
+  m.begin();
+  tell(m, "pods", {object("a", "back", 3), object("a", "same", 6)});
+  tell(m, "services", {});
+  CHECK(m.cursor() == 0);
+  CHECK(m.state()->current()->get("pods", "a", "p"));
+  REQUIRE(m.on(feed_commit{20}).has_value());
+  CHECK(m.cursor() == 20);
+  CHECK(m.state()->current()->rev() == 20);
+  CHECK(m.state()->current()->get("pods", "a", "back"));
+  CHECK_FALSE(m.state()->current()->get("pods", "a", "p"));
+  CHECK(m.state()->current()->count("services", "") == 0);
+  watcher late(m, "pods");
+  CHECK(late.drain() == lines{"have back@3", "have same@6"});
+  REQUIRE(m.on(feed_events{{{event_type::modified, "pods", 21, object("a", "same", 21)}}}).has_value());
+  REQUIRE(m.on(feed_commit{21}).has_value());
+  CHECK(late.drain() == lines{"modified same@21"});
+}
+
+TEST_CASE("a state that was put back may have another object at the same revision, and stand higher") {
+  mirror m;
+  auto mine = std::make_shared<store::object>();
+  mine->ns = "a", mine->name = "x", mine->mod = mine->created = 7, mine->bytes = "old";
+  tell(m, "pods", {mine});
+  REQUIRE(m.on(feed_commit{10}).has_value());
+  watcher early(m, "pods");
+  (void)early.drain();
+  m.start_over();
+  auto theirs = std::make_shared<store::object>();
+  theirs->ns = "a", theirs->name = "x", theirs->mod = theirs->created = 7, theirs->bytes = "new";
+  tell(m, "pods", {theirs});
+  REQUIRE(m.on(feed_commit{30}).has_value());
+  CHECK(m.state()->current()->get("pods", "a", "x")->bytes == "new");
+  CHECK(early.drain() == lines{"have x@7"}); // whoever was behind begins anew
+}
+
+TEST_CASE("a mirror that holds nothing has nothing to start over with") {
+  mirror m;
+  m.start_over();
+  watcher w(m, "pods");
+  (void)w.drain();
+  tell(m, "pods", {object("a", "p", 5)});
+  REQUIRE(m.on(feed_commit{9}).has_value());
+  CHECK(w.drain() == lines{"added p@9"});
+}
+
 TEST_CASE("what makes no sense is refused") {
   mirror m;
   CHECK_FALSE(m.on(table_objects{{object("a", "x", 1)}}).has_value());

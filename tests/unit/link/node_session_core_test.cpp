@@ -4,6 +4,8 @@
 #include "actors/link/node_session_core.hpp"
 #include "actors/link/node_session_hello.hpp"
 #include "api/rbac/authorizer.hpp"
+#include "store/rescue_mark.hpp"
+#include "store/state_machine.hpp"
 #include "tests/support/api_lab.hpp"
 
 #include <doctest/doctest.h>
@@ -226,6 +228,20 @@ TEST_CASE("who has no business here is told why, and both sides are named") {
   taken.name_is_ours = true;
   CHECK(refuse_hello(good(), node_identity("w1"), "10.0.0.9:1", taken));
   CHECK(refuse_hello(good(), {}, "10.0.0.9:1", facts));
+}
+
+TEST_CASE("a node goes on only from a revision of the present history") {
+  store::state_machine m;
+  m.set_revision(100);
+  CHECK(same_history(40, *m.snapshot()));
+  CHECK(same_history(100, *m.snapshot()));
+  CHECK_FALSE(same_history(101, *m.snapshot()));
+  m.load(store::rescue_table, store::rescue_mark(5000)); // the state was put back
+  m.set_revision(5003);
+  CHECK_FALSE(same_history(100, *m.snapshot()));
+  CHECK_FALSE(same_history(4999, *m.snapshot()));
+  CHECK(same_history(5000, *m.snapshot()));
+  CHECK_FALSE(same_history(5004, *m.snapshot()));
 }
 
 TEST_CASE("a client that is no node needs no node's name") {
