@@ -4,6 +4,7 @@
 #include "actors/support/component.hpp"
 #include "api/json.hpp"
 #include "cli/client/https_client.hpp"
+#include "cli/process.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -42,7 +43,18 @@ struct group_answer {
   std::string why_not;     // what keeps it from beginning
 };
 
-group_answer ask(https_client& client, const std::string& name) {
+/// What a person has to type so that the masters take this one in.
+std::string add_command(const node::node_options& o, const node::cluster_identity& cluster) {
+  const auto& self = o.self;
+  const node::node_ports usual;
+  auto out = "troupe master add " + self.name + " --address " + node::address_of(cluster, self);
+  if (self.ports.api != usual.api) out += " --api-port " + std::to_string(self.ports.api);
+  if (self.ports.actors != usual.actors) out += " --actors-port " + std::to_string(self.ports.actors);
+  if (cluster.addresses.contains(self.name)) out += " --data-dir " + o.data_dir; // the others are on this machine
+  return out;
+}
+
+group_answer ask(https_client& client, const std::string& name, const std::string& command) {
   group_answer out;
   http_call call;
   call.target = "/troupe/v1/members";
@@ -57,7 +69,7 @@ group_answer ask(https_client& client, const std::string& name) {
   }
   boost::system::error_code bad;
   const auto doc = json::parse(answer->body, bad);
-  out.why_not = "run `troupe master add " + name + "`: the group does not know this master";
+  out.why_not = "run `" + command + "`: the group does not know this master";
   for (const auto& m : jq::arr(doc, {"members"})) {
     const auto row = read_master(m);
     if (!row) continue;
@@ -67,8 +79,8 @@ group_answer ask(https_client& client, const std::string& name) {
       out.given = row->id.v;
     else
       out.why_not = "the group has this master as member " + std::to_string(row->id.v) +
-                    ", whose data is not here any more; run `troupe master remove " + name +
-                    "` and then `troupe master add " + name + "`";
+                    ", whose data is not here any more; run `troupe master remove " + name + "` and then `" + command +
+                    "`";
   }
   return out;
 }
@@ -88,10 +100,11 @@ result<bool> find_membership(node::node_options& options, const node::cluster_id
   if (!keys) return keys.error();
   https_client client{config_for(options, cluster, **keys)};
   auto wait = ask_first;
+  const auto command = add_command(options, cluster);
   std::string said;
   auto say = std::chrono::steady_clock::now();
   while (true) {
-    auto answer = ask(client, name);
+    auto answer = ask(client, name, command);
     if (answer.given != 0) {
       auto joined = node::open_member(cluster, options.data_dir, name, answer.given);
       if (!joined) return joined.error();
@@ -103,6 +116,7 @@ result<bool> find_membership(node::node_options& options, const node::cluster_id
     const auto now = std::chrono::steady_clock::now();
     if (answer.why_not != said || now > say) {
       log->warn("this master is not a member yet: {}", answer.why_not);
+      if (answer.why_not != said) report_waiting(answer.why_not);
       said = answer.why_not;
       say = now + say_again;
     }

@@ -131,7 +131,9 @@ std::vector<node_start> start_nodes(const std::vector<node_command>& commands) {
       complain_of(commands[i], one.error().message);
     }
   }
-  const auto outcomes = await_ready(all, ready_patience);
+  const auto outcomes = await_ready(all, ready_patience, [&](std::size_t k, const std::string& why) {
+    std::cout << "node " << commands[of[k]].name << " waits: " << why << std::endl;
+  });
   for (std::size_t k = 0; k < outcomes.size(); ++k) {
     const auto& c = commands[of[k]];
     auto& o = out[of[k]];

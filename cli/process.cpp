@@ -21,6 +21,8 @@ namespace troupe::cli {
 namespace {
 
 constexpr const char* ready_fd_variable = "TROUPE_READY_FD";
+constexpr const char* ready_word = "ready";
+constexpr std::size_t line_bytes_max = 4096; // PIPE_BUF: a pipe takes as much at once
 constexpr std::size_t told_bytes_max = 2000;
 constexpr std::chrono::milliseconds dying_patience{10000};
 
@@ -209,19 +211,28 @@ result<starting> start_detached(const std::vector<std::string>& args, const std:
 
 namespace {
 
-/// What a process that will not say more came to.
-result<int> outcome_of(const starting& p) {
-  char word[16];
-  if (::read(p.ready_fd, word, sizeof word) > 0) return p.pid;
+/// Reads what a process says of itself: lines of what it waits for, then `ready`; nothing while it has not ended.
+std::optional<result<int>> hear(const starting& p, std::size_t which, const on_wait& tell) {
+  char text[line_bytes_max];
+  const auto got = ::read(p.ready_fd, text, sizeof text);
+  if (got < 0 && errno == EINTR) return std::nullopt;
+  if (got > 0) {
+    std::istringstream lines{std::string(text, static_cast<std::size_t>(got))};
+    for (std::string line; std::getline(lines, line);) {
+      if (line == ready_word) return p.pid;
+      if (tell) tell(which, line);
+    }
+    return std::nullopt;
+  }
   int code = 0;
   ::waitpid(p.pid, &code, 0);
   const auto told = told_since(p.log_file, p.log_start);
-  return errors::bad_request(told.empty() ? "the node ended at once; see " + p.log_file : told);
+  return result<int>{errors::bad_request(told.empty() ? "the node ended at once; see " + p.log_file : told)};
 }
 
 } // namespace
 
-std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience) {
+std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience, const on_wait& tell) {
   const auto late = [&](const starting& p) {
     return errors::bad_request("the node is not ready after " + std::to_string(patience.count()) +
                                " s; it goes on starting, see " + p.log_file);
@@ -250,7 +261,9 @@ std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::sec
     }
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (waiting[i].fd < 0 || waiting[i].revents == 0) continue;
-      out[i] = outcome_of(all[i]);
+      auto said = hear(all[i], i, tell);
+      if (!said) continue;
+      out[i] = std::move(*said);
       waiting[i].fd = -1; // poll passes over it
       --left;
     }
@@ -262,22 +275,41 @@ std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::sec
 }
 
 result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
-                           std::chrono::seconds patience) {
+                           std::chrono::seconds patience, const on_wait& tell) {
   auto p = start_detached(args, log_file);
   if (!p) return p.error();
-  return await_ready({*p}, patience).front();
+  return await_ready({*p}, patience, tell).front();
 }
 
-void report_ready() {
+namespace {
+
+/// Where a parent listens; 0: there is none.
+int parent_fd() {
   const char* value = std::getenv(ready_fd_variable);
-  if (!value) return;
-  const int fd = std::atoi(value);
-  ::unsetenv(ready_fd_variable);
-  if (fd < 3) return;
-  // A parent that has gone away is no reason to fail.
-  if (::write(fd, "ready\n", 6) < 0) {
+  const int fd = value ? std::atoi(value) : 0;
+  return fd < 3 ? 0 : fd;
+}
+
+/// At once, so that lines of a pipe never mix. A parent that has gone away is no reason to fail.
+void say_line(int fd, std::string line) {
+  line.resize(std::min(line.size(), line_bytes_max - 1));
+  line += '\n';
+  if (::write(fd, line.data(), line.size()) < 0) {
   }
+}
+
+} // namespace
+
+void report_ready() {
+  const int fd = parent_fd();
+  ::unsetenv(ready_fd_variable);
+  if (fd == 0) return;
+  say_line(fd, ready_word);
   ::close(fd);
+}
+
+void report_waiting(const std::string& what) {
+  if (const int fd = parent_fd()) say_line(fd, what);
 }
 
 } // namespace troupe::cli

@@ -8,6 +8,7 @@
 #include "api/status.hpp"
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,13 +46,18 @@ struct starting {
 };
 /// Starts this program again as `up … --node NAME` in a session of its own, with its output in `log_file`.
 result<starting> start_detached(const std::vector<std::string>& args, const std::string& log_file);
+/// What a process waits for, and which one it is of those that were given.
+using on_wait = std::function<void(std::size_t, const std::string&)>;
 /// One result per process, when each reported readiness or ended, at most `patience` later for all together. The error
 /// holds what it said; the value is its pid. Ends early when SIGTERM or SIGINT is pending (blocked by the caller).
-std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience);
+/// Meanwhile `tell` is called with what report_waiting said.
+std::vector<result<int>> await_ready(std::vector<starting> all, std::chrono::seconds patience, const on_wait& tell);
 /// Both for one process.
 result<int> spawn_detached(const std::vector<std::string>& args, const std::string& log_file,
-                           std::chrono::seconds patience);
+                           std::chrono::seconds patience, const on_wait& tell);
 /// Tells a waiting parent (if there is one) that the node is ready.
 void report_ready();
+/// Tells it, in one line, what a person has to do before the node gets ready.
+void report_waiting(const std::string& what);
 
 } // namespace troupe::cli

@@ -107,7 +107,9 @@ int detach(const up_options& o, const std::string& name) {
   if (running_pid(o.data_dir + "/" + name)) return already(name, o.data_dir + "/" + name, o.data_dir);
   auto command = command_of(o, name);
   if (!command) return complain(command.error().message);
-  auto pid = spawn_detached(command->args, command->node_dir + "/troupe.log", ready_patience);
+  auto pid = spawn_detached(
+      command->args, command->node_dir + "/troupe.log", ready_patience,
+      [&](std::size_t, const std::string& why) { std::cout << "node " << name << " waits: " << why << std::endl; });
   if (!pid) {
     std::cerr << pid.error().message << "\n";
     return 1;

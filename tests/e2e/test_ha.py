@@ -254,7 +254,7 @@ class Membership(unittest.TestCase):
             g.apply(config_map("before"))
             g.write_config(["m1", "m2", "m3", "m4"], [])
             starting = self.start("m4")
-            until("m4 says what to do", lambda: self.said("m4", "run `troupe master add m4`"))
+            until("m4 says what to do", lambda: self.said("m4", "run `troupe master add m4 --address "))
             self.join("m4", starting)
             self.assertEqual(self.member("m4"), 4)
 
