@@ -35,4 +35,13 @@ response_ptr goes_on(const member_order& o) {
                                                        "`troupe master ls` shows how far it is"}});
 }
 
+response_ptr goes_on_unheard(const member_order& o) {
+  const auto& r = o.row;
+  return answer_with(
+      202, json::object{{"message", r.name + " does not answer at " + r.address + ":" + std::to_string(r.actors_port) +
+                                        "; it is taken in when it does. Is `troupe up` running there, "
+                                        "and is that its address? To give up: `troupe master remove " +
+                                        r.name + "`"}});
+}
+
 } // namespace troupe::node

@@ -16,5 +16,7 @@ response_ptr refused(status s);
 response_ptr done_answer(const member_order& o, const store::view& state, const group_report& g);
 /// 202: it will be, without the one who asked.
 response_ptr goes_on(const member_order& o);
+/// 202: it will be when the master answers where it was said to be, which it did not.
+response_ptr goes_on_unheard(const member_order& o);
 
 } // namespace troupe::node

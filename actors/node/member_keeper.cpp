@@ -291,7 +291,8 @@ struct keeper_state {
       if (one.order.what == member_order::op::transfer) return hand_over(id, one, state);
     }
     if (fulfilled(one.order, state, g)) return finish(id, done_answer(one.order, state, g));
-    if (self->clock().now() >= one.until) finish(id, goes_on(one.order));
+    if (self->clock().now() < one.until) return;
+    finish(id, unheard(one.order, state, g) ? goes_on_unheard(one.order) : goes_on(one.order));
   }
 
   void begin(const std::string& id, open_order& one, store::txn change) {

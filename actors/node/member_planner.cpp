@@ -281,6 +281,13 @@ order_start begin_order(const member_order& o, const std::string& by, const stor
   return out;
 }
 
+bool unheard(const member_order& o, const store::view& state, const group_report& g) {
+  if (o.what != member_order::op::add) return false;
+  const auto row = find_master(state, o.row.name);
+  const auto* m = row ? g.find(row->id) : nullptr;
+  return m && (m->match.value_or(0) == 0 || !m->up());
+}
+
 bool fulfilled(const member_order& o, const store::view& state, const group_report& g) {
   const auto row = find_master(state, o.row.name);
   switch (o.what) {

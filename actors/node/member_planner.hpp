@@ -57,6 +57,8 @@ struct order_start {
 };
 order_start begin_order(const member_order& o, const std::string& by, const store::view& state, const group_report& g);
 
+/// True for a master that is to be added and that the leader has not heard of: it does not run, or is elsewhere.
+bool unheard(const member_order& o, const store::view& state, const group_report& g);
 /// True when what the order wants is so.
 bool fulfilled(const member_order& o, const store::view& state, const group_report& g);
 

@@ -106,6 +106,17 @@ TEST_CASE("keeper: a follower's order reaches the leader through the log and its
   CHECK(t.quiet());
 }
 
+TEST_CASE("keeper: who adds a master that never answers is told where it was looked for") {
+  town t;
+  auto asked = t.ask(1, op::add, "m4");
+  t.lab.step(1s);
+  t.lab.seats[4].contact_ms = 60000;
+  t.lab.step(40s);
+  const auto [code, body] = t.answer(asked);
+  CHECK(code == 202);
+  CHECK(jq::str(body, {"message"}).find("m4 does not answer at 10.0.0.44:6444") == 0);
+}
+
 TEST_CASE("keeper: refusals come back from the leader as they are") {
   town t;
   auto asked = t.ask(3, op::remove, "m9");
