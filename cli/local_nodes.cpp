@@ -98,7 +98,7 @@ std::vector<local_node> local_nodes(const node::cluster_config& config, const no
   std::vector<local_node> out;
   for (const auto& n : config.nodes)
     if (n.address.empty() || net::is_own_address(n.address))
-      out.push_back({n, node::address_of(cluster, n), n.address.empty()});
+      out.push_back({n, node::address_of(cluster, n), n.address.empty() && n.name != cluster.alone.node});
   return out;
 }
 

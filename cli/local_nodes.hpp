@@ -20,8 +20,8 @@ struct local_node {
   bool in_namespace = false;
 };
 
-/// The nodes of the config that run here: those without an address of their own (in namespaces), and those whose
-/// address a device of this machine has.
+/// The nodes of the config that run here: those without an address of their own (in namespaces, but for a lone
+/// founder), and those whose address a device of this machine has.
 std::vector<local_node> local_nodes(const node::cluster_config&, const node::cluster_identity&);
 
 /// Makes the network of a node in a namespace; nothing for others. Idempotent; waits for other processes that do so.

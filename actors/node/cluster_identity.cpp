@@ -11,6 +11,7 @@
 #include <random>
 #include <sstream>
 #include <sys/stat.h>
+#include <utility>
 
 namespace troupe::node {
 
@@ -19,8 +20,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* run_root = "/run/troupe";
-constexpr int format_version = 2;
-constexpr int format_of_one_node = 1; // what a cluster of one node has always written
+constexpr int format_version = 3;
+constexpr int format_of_several = 2;     // without a lone founder
+constexpr int format_of_one_node = 1;    // a founder that holds the whole pod range
+constexpr std::int64_t not_for_pods = 3; // addresses of a pod network: its own, the bridge's, the broadcast
 
 std::string read_file(const fs::path& p) {
   std::ifstream in(p);
@@ -58,12 +61,22 @@ std::vector<ipv4_range> claimed_ranges() {
   return out;
 }
 
+int format_of(const cluster_identity& c) {
+  if (!c.can_grow()) return format_of_one_node;
+  return c.alone.node.empty() ? format_of_several : format_version;
+}
+
+json::object to_json(const lone_founder& f) {
+  json::object out{{"node", f.node}, {"podCIDR", f.pod_cidr}};
+  if (!f.address.empty()) out["address"] = f.address;
+  if (f.grew) out["grew"] = true;
+  return out;
+}
+
 json::object to_json(const cluster_identity& c) {
-  json::object out{{"format", c.several() ? format_version : format_of_one_node},
-                   {"id", c.id},
-                   {"podCIDR", c.pod_cidr},
-                   {"serviceCIDR", c.service_cidr}};
-  if (!c.several()) return out;
+  json::object out{{"format", format_of(c)}, {"id", c.id}, {"podCIDR", c.pod_cidr}, {"serviceCIDR", c.service_cidr}};
+  if (!c.can_grow()) return out;
+  if (!c.alone.node.empty()) out["alone"] = to_json(c.alone);
   json::object founders, addresses;
   for (const auto& [name, id] : c.founders)
     founders[name] = id;
@@ -76,10 +89,21 @@ json::object to_json(const cluster_identity& c) {
   return out;
 }
 
-/// The part that clusters of several nodes have; false when it is damaged.
-bool read_several(const json::value& doc, cluster_identity& c) {
+/// False when it is damaged.
+bool read_alone(const json::value& doc, lone_founder& f) {
+  if (!jq::find(doc, {"alone"})) return true;
+  f.node = jq::str(doc, {"alone", "node"});
+  f.pod_cidr = jq::str(doc, {"alone", "podCIDR"});
+  f.address = jq::str(doc, {"alone", "address"});
+  f.grew = jq::flag(doc, {"alone", "grew"});
+  return !f.node.empty() && parse_range(f.pod_cidr);
+}
+
+/// The part that clusters have which may get more nodes; false when it is damaged.
+bool read_growing(const json::value& doc, cluster_identity& c) {
   const auto* o = doc.if_object();
   if (!o || !o->contains("founders")) return true;
+  if (!read_alone(doc, c.alone)) return false;
   if (const auto* founders = o->at("founders").if_object())
     for (const auto& [name, id] : *founders)
       if (id.is_int64() && id.as_int64() > 0) c.founders[name] = static_cast<std::uint64_t>(id.as_int64());
@@ -194,7 +218,7 @@ result<cluster_identity> read_identity(const std::string& data_dir) {
   c.id = jq::str(doc, {"id"});
   c.pod_cidr = jq::str(doc, {"podCIDR"});
   c.service_cidr = jq::str(doc, {"serviceCIDR"});
-  if (bad || c.id.size() != 6 || !parse_range(c.pod_cidr) || !parse_range(c.service_cidr) || !read_several(doc, c))
+  if (bad || c.id.size() != 6 || !parse_range(c.pod_cidr) || !parse_range(c.service_cidr) || !read_growing(doc, c))
     return errors::bad_request(file + " is damaged; restore it from a backup or remove the data dir");
   if (jq::num(doc, {"format"}) > format_version)
     return errors::bad_request(file + " was written by a newer troupe; use that version");
@@ -211,12 +235,22 @@ std::vector<ipv4_range> taken_ranges() {
   return taken;
 }
 
+/// What a person can do with a cluster whose one node holds everything.
+std::string way_out(const std::string& data_dir) {
+  return "take its state along instead: `troupe backup FILE --data-dir " + data_dir +
+         "`, then `troupe restore FILE` into a new data dir, whose cluster can grow";
+}
+
 result<void> check_known(const cluster_identity& known, const std::string& data_dir, const cluster_config& config) {
-  if (!known.several() && config.nodes.size() > 1)
-    return errors::bad_request("the config names " + std::to_string(config.nodes.size()) + " nodes, but cluster " +
-                               known.id + " in " + data_dir +
-                               " was founded by one node, which holds the whole pod range; begin a cluster of several "
-                               "nodes in another data dir");
+  if (!known.can_grow() && config.nodes.size() > 1)
+    return errors::bad_request(
+        "the config names " + std::to_string(config.nodes.size()) + " nodes, but cluster " + known.id + " in " +
+        data_dir + " was made by an older troupe, whose one node holds the whole pod range; " + way_out(data_dir));
+  const auto& founder = known.alone.node;
+  if (known.can_grow() && known.one_copy() && !config.node(founder))
+    return errors::bad_request("cluster " + known.id + " in " + data_dir + " was founded by node " + founder +
+                               ", which the config does not name: its data is the only copy. Call the node " + founder +
+                               " again, or choose another data dir");
   const auto& network = config.network;
   for (const auto& [wanted, has, key] : {std::tuple{network.pod_cidr, known.pod_cidr, "podCIDR"},
                                          std::tuple{network.service_cidr, known.service_cidr, "serviceCIDR"}})
@@ -230,7 +264,7 @@ result<void> check_known(const cluster_identity& known, const std::string& data_
 result<bool> place_nodes(cluster_identity& c, const cluster_config& config) {
   bool changed = false;
   for (const auto& n : config.nodes) {
-    if (!n.address.empty() || c.addresses.contains(n.name)) continue;
+    if (!n.address.empty() || c.addresses.contains(n.name) || n.name == c.alone.node) continue;
     if (c.node_cidr.empty()) {
       auto taken = taken_ranges();
       for (const auto& own : {c.pod_cidr, c.service_cidr})
@@ -269,7 +303,11 @@ result<cluster_identity> found(const cluster_config& config) {
   if (parse_range(c.pod_cidr)->overlaps(*parse_range(c.service_cidr)))
     return errors::bad_request("network.podCIDR " + c.pod_cidr + " and network.serviceCIDR " + c.service_cidr +
                                " overlap; choose ranges that do not");
-  if (config.nodes.size() < 2) return c;
+  if (config.nodes.size() == 1) {
+    const auto& n = config.nodes.front();
+    c.alone.node = n.name;
+    c.alone.pod_cidr = first_pod_slice(c.pod_cidr, n.pods_max);
+  }
   std::uint64_t id = 0;
   for (const auto& n : config.nodes)
     if (n.master) c.founders[n.name] = ++id;
@@ -280,6 +318,7 @@ result<cluster_identity> found(const cluster_config& config) {
 
 std::string address_of(const cluster_identity& c, const node_config& n) {
   if (!n.address.empty()) return n.address;
+  if (n.name == c.alone.node) return c.alone.address;
   const auto it = c.addresses.find(n.name);
   return it == c.addresses.end() ? std::string{} : it->second;
 }
@@ -297,7 +336,7 @@ result<cluster_identity> open_identity(const std::string& data_dir, const cluste
     return fits.error();
   }
   bool changed = fresh;
-  if (known->several()) {
+  if (known->can_grow()) {
     auto placed = place_nodes(*known, config);
     if (!placed) return placed.error();
     changed = changed || *placed;
@@ -308,13 +347,60 @@ result<cluster_identity> open_identity(const std::string& data_dir, const cluste
   return *known;
 }
 
-result<void> mark_begun(const std::string& data_dir, const std::string& node_name) {
+namespace {
+
+/// Changes the file under its lock; `change` says whether it changed anything.
+template <class Change>
+result<void> amend(const std::string& data_dir, Change change) {
   auto lock = dir_lock::take(data_dir);
   if (!lock) return lock.error();
   auto known = read_identity(data_dir);
   if (!known) return known.error();
-  if (!known->founders.contains(node_name) || !known->begun.insert(node_name).second) return {};
-  return save(data_dir, *known);
+  return change(*known) ? save(data_dir, *known) : result<void>{};
+}
+
+} // namespace
+
+result<void> mark_begun(const std::string& data_dir, const std::string& node_name) {
+  return amend(data_dir,
+               [&](cluster_identity& c) { return c.founders.contains(node_name) && c.begun.insert(node_name).second; });
+}
+
+result<void> mark_grown(const std::string& data_dir) {
+  return amend(data_dir,
+               [](cluster_identity& c) { return !c.alone.node.empty() && !std::exchange(c.alone.grew, true); });
+}
+
+result<void> note_address(const std::string& data_dir, const std::string& address) {
+  return amend(data_dir, [&](cluster_identity& c) {
+    return !c.alone.node.empty() && std::exchange(c.alone.address, address) != address;
+  });
+}
+
+std::string first_pod_slice(std::string_view pod_cidr, std::int64_t pods_max) {
+  const auto range = parse_range(pod_cidr);
+  if (!range) return {};
+  const auto size = std::int64_t{range->last} - range->first + 1;
+  int bits = node_pod_bits;
+  const auto held = [&] { return std::int64_t{1} << (32 - bits); };
+  while (held() - not_for_pods < pods_max && held() < size)
+    --bits;
+  return dotted(range->first) + "/" + std::to_string(bits);
+}
+
+std::string fixed_pod_range(const cluster_identity& c, const std::string& node_name) {
+  if (!c.can_grow()) return c.pod_cidr;
+  return node_name == c.alone.node ? c.alone.pod_cidr : std::string{};
+}
+
+std::string growth_refusal(const cluster_identity& c, const node_config& self, const std::string& data_dir) {
+  if (!c.can_grow())
+    return "no master can be added: cluster " + c.id + " was made by an older troupe, whose one node " + self.name +
+           " holds the whole pod range and speaks to no other; " + way_out(data_dir);
+  if (self.name == c.alone.node && self.address.empty() && self.listen.starts_with("127."))
+    return "no master can be added: node " + self.name + " listens on " + self.listen +
+           " only, where no other node reaches it; start it with a config that says another nodes[].listen";
+  return {};
 }
 
 } // namespace troupe::node

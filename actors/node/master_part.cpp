@@ -23,6 +23,8 @@ constexpr std::chrono::seconds raft_stop_patience{10};
 constexpr std::chrono::seconds duties_stop_patience{20};
 /// The first objects of a cluster of one are one small transaction; only a full or broken disk delays them this long.
 constexpr std::chrono::seconds bootstrap_patience{20};
+/// The id of whoever was made before members had directories that say theirs.
+constexpr std::uint64_t first_member = 1;
 
 /// Drawn at every start: election jitter and this life's write ids must differ from those of the last life.
 std::uint64_t draw() {
@@ -38,11 +40,11 @@ component_env master_part::env(identity who) const {
 
 result<void> master_part::open(std::shared_ptr<runtime::image_store> images) {
   group_ = std::make_shared<group_board>();
-  if (base_.several())
+  if (base_.can_grow())
     if (auto r = open_mesh(); !r) return r;
   if (auto r = open_store(); !r) return r;
   if (auto r = open_api(std::move(images)); !r) return r;
-  if (base_.several())
+  if (base_.can_grow())
     if (auto r = open_sessions(); !r) return r;
   spawn_duties();
   return {};
@@ -55,7 +57,9 @@ result<void> master_part::open_mesh() {
   o.name = base_.self().name;
   o.cluster_id = base_.cluster.id;
   o.store = base_.options.member.store;
-  o.address = base_.address;
+  // A lone founder's address may change under it; whoever founded with others is where they look for it.
+  const bool anywhere = base_.founded_alone() && base_.self().address.empty();
+  o.address = anywhere ? base_.self().listen : base_.address;
   o.port = base_.self().ports.actors;
   o.ca_pem = base_.keys->ca_pem;
   o.own = base_.keys->master;
@@ -75,7 +79,7 @@ result<void> master_part::open_store() {
   o.cluster_id = base_.cluster.id;
   o.group = group_;
   o.seed = draw();
-  if (base_.several()) {
+  if (base_.can_grow()) {
     const auto& config = base_.options.cluster;
     o.member = store::member_id{base_.options.member.member};
     o.joining = !base_.options.member.founder;
@@ -93,7 +97,7 @@ result<void> master_part::open_store() {
   auto opened = spawn_raft(*base_.system, std::move(o));
   if (!opened) return opened.error();
   raft_ = std::move(*opened);
-  return base_.several() ? note_begun() : result<void>{};
+  return base_.can_grow() ? note_begun() : result<void>{};
 }
 
 /// From here on the store must never be replaced by an empty one under the same id.
@@ -124,12 +128,11 @@ result<void> master_part::open_api(std::shared_ptr<runtime::image_store> images)
   o.nodes = doors_;
   o.board = base_.board;
   o.group = raft_.group;
-  if (base_.several()) {
-    o.founders = founding_rows(options.cluster, base_.cluster);
-    o.self = row_of(options.self, base_.address, options.member.member);
-  }
+  o.self = row_of(options.self, base_.address, base_.can_grow() ? options.member.member : first_member);
+  o.founders = base_.can_grow() ? founding_rows(options.cluster, base_.cluster) : std::vector{o.self};
   o.more_metrics = [b = base_.board] { return actor_metrics(*b); };
-  members_ = spawn_member_keeper(*base_.system, {raft_.raft, raft_.group, raft_.state, raft_.hub, base_.board});
+  members_ = spawn_member_keeper(*base_.system, {raft_.raft, raft_.group, raft_.state, raft_.hub, base_.board,
+                                                 growth_refusal(base_.cluster, options.self, options.data_dir)});
   o.own_paths = make_own_paths(*base_.system, {base_.board, std::move(images), raft_.raft, members_});
   auto ready = std::make_shared<std::promise<void>>();
   ready_ = ready->get_future().share();
@@ -182,13 +185,16 @@ void master_part::serve(const kubelet_actor& door) {
 void master_part::spawn_masters_watch() {
   const auto fallback =
       base_.options.masters.empty() ? founding_rows(base_.options.cluster, base_.cluster) : base_.options.masters;
-  masters_watch_ = spawn_masters_watch_actor(*base_.system, env(component_identity("system:troupe-masters")), fallback,
-                                             [mesh = mesh_, sessions = sessions_, kubelet = kubelet_link_,
-                                              own = base_.self().name](const std::vector<master_row>& rows) {
-                                               mesh->set_peers(peers_of(rows, own));
-                                               sessions->set_masters(link_addresses_of(rows));
-                                               if (kubelet) kubelet->set_masters(link_addresses_of(rows));
-                                             });
+  masters_watch_ =
+      spawn_masters_watch_actor(*base_.system, env(component_identity("system:troupe-masters")), fallback,
+                                [mesh = mesh_, sessions = sessions_, kubelet = kubelet_link_, own = base_.self().name,
+                                 dir = base_.options.data_dir, log = base_.log](const std::vector<master_row>& rows) {
+                                  if (rows.size() > 1)
+                                    if (auto noted = mark_grown(dir); !noted) log->warn("{}", noted.error().message);
+                                  mesh->set_peers(peers_of(rows, own));
+                                  sessions->set_masters(link_addresses_of(rows));
+                                  if (kubelet) kubelet->set_masters(link_addresses_of(rows));
+                                });
 }
 
 void master_part::spawn_duties() {
@@ -198,7 +204,7 @@ void master_part::spawn_duties() {
                       o.env = env(component_identity("system:kube-controller-manager"));
                       o.env.fence_term = term;
                       o.ca_pem = base_.keys->ca_pem;
-                      if (base_.several()) {
+                      if (base_.can_grow()) {
                         o.node_cidr_range = base_.cluster.pod_cidr;
                         o.node_cidr_bits = node_pod_bits;
                       }
@@ -213,8 +219,15 @@ void master_part::spawn_duties() {
   duties_ = spawn_leader_duties(*base_.system, raft_.group, std::move(duties), base_.board);
 }
 
+/// Other masters are needed before this one can serve.
+bool master_part::has_others() const {
+  if (!base_.can_grow()) return false;
+  return !base_.options.member.founder || base_.cluster.founders.size() > 1 ||
+         list_masters(*raft_.state->current()).size() > 1;
+}
+
 result<void> master_part::await_ready() {
-  if (base_.several()) {
+  if (has_others()) {
     if (!base_.await(ready_, "a majority of the masters to elect a leader"))
       return errors::unavailable("stopped while starting");
   } else if (ready_.wait_for(bootstrap_patience) != std::future_status::ready) {
@@ -234,7 +247,7 @@ result<void> master_part::write_kubeconfigs() const {
   const auto write = [&](const std::string& dir, const std::string& text) {
     return tls::write_private_file(dir + "/admin.kubeconfig", text);
   };
-  if (!base_.several()) {
+  if (options.cluster.nodes.size() == 1) {
     const auto host = options.self.listen == "0.0.0.0" ? std::string{"127.0.0.1"} : options.self.listen;
     const auto text = tls::kubeconfig(url(host, api_.port), keys.ca_pem, keys.admin, options.cluster.name);
     for (const auto& dir : {options.data_dir, base_.layout.node_dir})

@@ -48,6 +48,7 @@ private:
   void spawn_duties();
   void spawn_masters_watch();
   result<void> note_begun();
+  bool has_others() const;
   result<void> write_kubeconfigs() const;
 
   node_base& base_;

@@ -35,6 +35,13 @@ std::string draw_token() {
   return out;
 }
 
+status lost_only_copy(const std::string& node_name, const std::string& node_dir) {
+  return errors::bad_request(
+      "node " + node_name + " kept the cluster's state in " + node_dir +
+      "/store, which is gone, and nobody else has it: put it back, restore a backup (troupe restore), or give the "
+      "cluster up (troupe down --purge)");
+}
+
 status lost_data(const std::string& node_name, std::uint64_t member, const std::string& node_dir) {
   return errors::bad_request(
       "master " + node_name + " was member " + std::to_string(member) + ", but its store in " + node_dir +
@@ -59,6 +66,7 @@ result<member_decision> decide_member(const cluster_identity& cluster, const std
                                  node_name + "`)");
     if (founder != cluster.founders.end() && !cluster.begun.contains(node_name))
       return decided(how::founds, founder->second);
+    if (founder != cluster.founders.end() && cluster.one_copy()) return lost_only_copy(node_name, node_dir);
     return decided(how::waits, 0);
   }
   if (record->cluster != cluster.id)
@@ -72,7 +80,7 @@ result<member_decision> decide_member(const cluster_identity& cluster, const std
   if (store_exists) return decided(how::returns, record->member);
   // The file is written before the store: a process that died in between has lost nothing.
   if (record->begun || (as_founder && cluster.begun.contains(node_name)))
-    return lost_data(node_name, record->member, node_dir);
+    return cluster.one_copy() ? lost_only_copy(node_name, node_dir) : lost_data(node_name, record->member, node_dir);
   return decided(as_founder ? how::founds : how::joins, record->member);
 }
 
@@ -102,6 +110,23 @@ result<void> write_member(const std::string& node_dir, const member_record& r) {
   const json::object doc{{"format", format_version}, {"cluster", r.cluster}, {"node", r.node},
                          {"member", r.member},       {"store", r.store},     {"begun", r.begun}};
   return tls::write_private_file(file_of(node_dir), json::serialize(doc) + "\n");
+}
+
+result<std::uint64_t> restored_member(const cluster_identity& cluster, const std::string& data_dir,
+                                      const std::string& node_name) {
+  const auto node_dir = data_dir + "/" + node_name;
+  auto record = read_member(node_dir);
+  if (!record) return record.error();
+  const auto founder = cluster.founders.find(node_name);
+  if (!cluster.one_copy() || founder == cluster.founders.end()) {
+    auto d = open_member(cluster, data_dir, node_name);
+    if (!d) return d.error();
+    return d->member;
+  }
+  if (!*record)
+    if (auto w = write_member(node_dir, {cluster.id, node_name, founder->second, draw_token(), false}); !w)
+      return w.error();
+  return founder->second;
 }
 
 result<member_decision> open_member(const cluster_identity& cluster, const std::string& data_dir,

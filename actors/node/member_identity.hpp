@@ -51,4 +51,8 @@ result<void> write_member(const std::string& node_dir, const member_record&);
 result<member_decision> open_member(const cluster_identity&, const std::string& data_dir, const std::string& node_name,
                                     std::uint64_t given = 0);
 
+/// Of a store that is put back from a backup: the place that the only copy had, which open_member gives to nobody else.
+result<std::uint64_t> restored_member(const cluster_identity&, const std::string& data_dir,
+                                      const std::string& node_name);
+
 } // namespace troupe::node

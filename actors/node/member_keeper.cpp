@@ -87,6 +87,10 @@ struct keeper_state {
 
   promise_type take(const member_order& o) {
     auto promise = self->make_response_promise<response_ptr>();
+    if (o.what == member_order::op::add && !options.growth_refusal.empty()) {
+      promise.deliver(refused({409, "Conflict", options.growth_refusal}));
+      return promise;
+    }
     if (open.size() >= limits::orders_max) {
       promise.deliver(refused(errors::too_many_requests("too many orders about the masters wait already", 1)));
       return promise;

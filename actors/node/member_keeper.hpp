@@ -47,6 +47,7 @@ struct member_keeper_options {
   std::shared_ptr<store::published> state;
   std::shared_ptr<store::watch_hub> hub;
   std::shared_ptr<actor_board> board; // may be null
+  std::string growth_refusal;         // why this master can have no others; empty: it can
 };
 
 /// Ends with an exit message.

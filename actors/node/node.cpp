@@ -84,11 +84,17 @@ result<void> live_node::open_directories() {
 }
 
 result<void> live_node::open_keys() {
-  base_.address = address_of(base_.cluster, base_.self());
+  // A machine may have another address each time, unless the config says which.
+  const bool any = base_.founded_alone() && base_.self().address.empty();
+  if (!any) base_.address = address_of(base_.cluster, base_.self());
   if (base_.address.empty()) base_.address = net::host_address();
   const auto network = worker_ ? worker_->network() : nullptr;
   // A host without any network of its own: pods still reach it over the bridge.
   if (base_.address.starts_with("127.") && network) base_.address = network->gateway();
+  if (base_.founded_alone()) {
+    base_.cluster.alone.address = base_.address;
+    if (auto noted = note_address(base_.options.data_dir, base_.address); !noted) return noted;
+  }
   std::vector<std::string> addresses{base_.address};
   if (network) addresses.push_back(network->gateway());
   auto made = open_node_keys(base_.options, base_.cluster, addresses);
@@ -102,7 +108,7 @@ worker_part::env_source live_node::env_source() {
   return [this](identity who) { return worker_->env(std::move(who)); };
 }
 
-/// Of one node of several: the cluster says which part of the pod range is this node's.
+/// The cluster says which part of the pod range is this node's.
 result<void> live_node::open_pod_network() {
   auto range = claim_pod_range(base_, worker_->kubelet_env(env_source()));
   if (!range) return range.error();
@@ -128,15 +134,15 @@ void live_node::supervise() {
 result<void> live_node::start() {
   tune_memory();
   if (auto r = open_directories(); !r) return r;
-  const bool several = base_.several();
+  const auto fixed_range = fixed_pod_range(base_.cluster, base_.self().name);
   if (base_.self().worker) {
     worker_.emplace(base_);
     if (auto r = worker_->open_host(); !r) return r;
-    if (!several)
-      if (auto r = worker_->open_network(base_.cluster.pod_cidr); !r) return r;
+    if (!fixed_range.empty())
+      if (auto r = worker_->open_network(fixed_range); !r) return r;
   }
   if (auto r = open_keys(); !r) return r;
-  config_ = std::make_unique<system_config>(several && base_.self().master);
+  config_ = std::make_unique<system_config>(base_.can_grow() && base_.self().master);
   system_ = std::make_unique<caf::actor_system>(*config_);
   base_.system = system_.get();
   if (base_.self().master) {
@@ -146,7 +152,7 @@ result<void> live_node::start() {
   } else if (auto r = worker_->open_link(); !r) {
     return r;
   }
-  if (worker_ && several)
+  if (worker_ && fixed_range.empty())
     if (auto r = open_pod_network(); !r) return r;
   supervise();
   return {};

@@ -52,7 +52,7 @@ result<std::shared_ptr<const tls::pki>> open_node_keys(const node_options& optio
   o.addresses = {address_at(cluster.service_cidr, 1)};
   o.addresses.insert(o.addresses.end(), addresses.begin(), addresses.end());
   if (self.listen != "0.0.0.0") o.addresses.push_back(self.listen);
-  if (!cluster.several()) return tls::open_pki(o);
+  if (!cluster.can_grow()) return tls::open_pki(o);
   // The nodes of this machine share the directory, and begin at the same time.
   auto lock = dir_lock::take(options.data_dir);
   if (!lock) return lock.error();

@@ -40,8 +40,12 @@ struct node_base {
   caf::actor_system* system = nullptr;
 
   const node_config& self() const noexcept { return options.self; }
-  /// One of several nodes: speaks to others, has a pod network of its own.
-  bool several() const noexcept { return cluster.several(); }
+  /// Other nodes may come, if they are not there yet: links, sessions and a pod network of its own.
+  bool can_grow() const noexcept { return cluster.can_grow(); }
+  /// Founded the cluster by itself, and lives in the machine's own network.
+  bool founded_alone() const noexcept { return can_grow() && cluster.alone.node == options.self.name; }
+  /// Lives in a network namespace of this machine.
+  bool in_namespace() const { return self().address.empty() && cluster.addresses.contains(self().name); }
   component_env env(cluster_door door, identity who) const;
   /// Waits for `done`; says what it waits for now and then. False when the node was told to stop meanwhile.
   bool await(const std::shared_future<void>& done, const std::string& what) const;

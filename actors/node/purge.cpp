@@ -72,13 +72,14 @@ result<void> purge_host(const cluster_identity& cluster, const std::string& data
   net::pod_network_config wires;
   wires.bridge = layout.bridge;
   wires.cluster_cidr = cluster.pod_cidr;
-  wires.pod_cidr = cluster.several() ? remembered_pod_range(layout.node_dir) : cluster.pod_cidr;
+  wires.pod_cidr = fixed_pod_range(cluster, name);
+  if (wires.pod_cidr.empty()) wires.pod_cidr = remembered_pod_range(layout.node_dir);
   if (wires.pod_cidr.empty()) return {}; // a master, or a worker that never got as far
   wires.service_cidr = cluster.service_cidr;
   wires.state_file = layout.node_dir + "/addresses.json";
   wires.chain_prefix = "TROUPE-" + cluster.id;
   if (auto r = net::make_bridge_network(wires)->down(); !r) return r;
-  return cluster.several() ? net::keep_peer_routes({}, cluster.pod_cidr) : result<void>{};
+  return cluster.can_grow() ? net::keep_peer_routes({}, cluster.pod_cidr) : result<void>{};
 }
 
 /// The node's namespaces are entered by nobody any more: what is in them goes with them.

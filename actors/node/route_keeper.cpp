@@ -27,7 +27,7 @@ struct keeper_state {
 
   caf::event_based_actor* self = nullptr;
   component_env env;
-  std::string cluster_cidr, last_error;
+  std::string cluster_cidr, neighbours, last_error;
   std::optional<feed> nodes;
   counters_ptr counters;
   std::shared_ptr<spdlog::logger> log = component_log("routes");
@@ -38,7 +38,7 @@ struct keeper_state {
   void soon(std::chrono::milliseconds in) { self->delayed_send(self, in, set_routes::value, ++generation); }
 
   void apply() {
-    const auto want = wanted_routes(*env.state->current(), env.node_name);
+    const auto want = wanted_routes(*env.state->current(), env.node_name, neighbours);
     const auto done = net::keep_peer_routes(want, cluster_cidr);
     const auto error = done ? std::string{} : done.error().message;
     if (!error.empty() && error != last_error) log->warn("{}", error);
@@ -55,10 +55,12 @@ struct keeper_state {
   }
 };
 
-caf::behavior keeper(caf::stateful_actor<keeper_state>* self, component_env env, std::string cluster_cidr) {
+caf::behavior keeper(caf::stateful_actor<keeper_state>* self, component_env env, std::string cluster_cidr,
+                     std::string neighbours) {
   auto& s = self->state;
   s.env = std::move(env);
   s.cluster_cidr = std::move(cluster_cidr);
+  s.neighbours = std::move(neighbours);
   s.counters = s.env.board->enter("node/routes");
   s.nodes.emplace(s.env.state, s.env.hub, "nodes", feed::waker(self, 0));
   s.nodes->start();
@@ -82,22 +84,25 @@ std::string internal_address(const json::value& node) {
 
 } // namespace
 
-std::vector<net::peer_route> wanted_routes(const store::view& now, const std::string& self) {
+std::vector<net::peer_route> wanted_routes(const store::view& now, const std::string& self,
+                                           const std::string& neighbours) {
   std::vector<net::peer_route> out;
+  const auto near = net::parse_prefix(neighbours);
   now.scan("nodes", {}, [&](const store::object_ptr& o) {
     if (o->name == self) return true;
     const auto node = o->parse();
     const auto range = net::parse_prefix(jq::str(node, {"spec", "podCIDR"}));
     const auto gateway = net::parse_ipv4(internal_address(node));
-    if (range && gateway) out.push_back({range->base, range->length, *gateway});
+    if (range && gateway && (!near || near->contains(*gateway))) out.push_back({range->base, range->length, *gateway});
     return true;
   });
   std::sort(out.begin(), out.end());
   return out;
 }
 
-caf::actor spawn_route_keeper(caf::actor_system& sys, component_env env, std::string cluster_cidr) {
-  return sys.spawn(keeper, std::move(env), std::move(cluster_cidr));
+caf::actor spawn_route_keeper(caf::actor_system& sys, component_env env, std::string cluster_cidr,
+                              std::string neighbours) {
+  return sys.spawn(keeper, std::move(env), std::move(cluster_cidr), std::move(neighbours));
 }
 
 } // namespace troupe::node

@@ -76,9 +76,10 @@ component_env worker_part::kubelet_env(const env_source& env) const {
 
 std::vector<child_spec> worker_part::components(env_source env, announce_kubelet announce) {
   std::vector<child_spec> out;
-  if (base_.several())
+  if (base_.can_grow())
     out.push_back({"routes", restart_rule::always, [this, env] {
-                     return spawn_route_keeper(*base_.system, kubelet_env(env), base_.cluster.pod_cidr);
+                     return spawn_route_keeper(*base_.system, kubelet_env(env), base_.cluster.pod_cidr,
+                                               base_.in_namespace() ? base_.cluster.node_cidr : std::string{});
                    }});
   out.push_back(proxy(env));
   out.push_back(dns(env));

@@ -93,9 +93,9 @@ result<store::rescue_report> restore(const restore_options& o, node::cluster_con
   if (auto file = store::load_snapshot_file(o.file, state); !file) return file.error();
   auto known = node::read_identity(o.data_dir);
   if (!known && known.error().code != 404) return known.error();
-  if (known && known->several())
+  if (known && !known->one_copy())
     return errors::bad_request(o.data_dir + " is that of cluster " + known->id +
-                               ", which several masters founded: those that are left could take the restored one for "
+                               ", which has had several masters: those that are left could take the restored one for "
                                "their own. Restore into an empty directory and move this one away; DIR/pki may be "
                                "copied over to keep the certificates");
   if (!known && config.network.service_cidr == "auto")
@@ -112,10 +112,10 @@ result<store::rescue_report> restore(const restore_options& o, node::cluster_con
   store::backend_options to;
   to.dir = dir;
   to.cluster_id = cluster->id;
-  if (cluster->several()) {
-    auto member = node::open_member(*cluster, o.data_dir, o.node);
+  if (cluster->can_grow()) {
+    auto member = node::restored_member(*cluster, o.data_dir, o.node);
     if (!member) return member.error();
-    to.member = store::member_id{member->member};
+    to.member = store::member_id{*member};
   }
   return store::restore_store(o.file, to, std::chrono::system_clock::now());
 }

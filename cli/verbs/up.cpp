@@ -53,8 +53,19 @@ std::string single_node_name(const up_options& o) {
   return known.size() == 1 ? known.front() : host_node_name();
 }
 
+/// A file that names one node may be what is left of several, too.
+bool others_founded(const up_options& o, const node::node_config& only) {
+  const auto known = node::read_identity(o.data_dir);
+  return known && known->can_grow() && known->alone.node != only.name;
+}
+
 std::optional<int> load(const up_options& o, node::cluster_config& out) {
   if (o.file.empty()) {
+    const auto known = nodes_in(o.data_dir);
+    if (known.size() > 1 && o.node.empty())
+      return complain(o.data_dir + " holds " + std::to_string(known.size()) +
+                          " nodes; say which cluster file starts them: troupe up -f FILE --data-dir " + o.data_dir,
+                      2);
     out = node::single_node_config(single_node_name(o));
     return std::nullopt;
   }
@@ -160,8 +171,9 @@ int run(const up_options& o, const node::cluster_config& c, const node::node_con
   set_levels(c.logging);
 
   node::node_options options{c, self, o.data_dir, {}, {}, [] { return told_to_stop({}); }};
-  const auto cluster = node::read_identity(o.data_dir);
-  if (cluster && cluster->several() && self.master) {
+  const auto cluster = node::open_identity(o.data_dir, c);
+  if (!cluster) return complain(cluster.error().message);
+  if (cluster->can_grow() && self.master) {
     auto found = find_membership(options, *cluster, [](std::chrono::milliseconds m) { return !told_to_stop(m); });
     if (!found) return complain(found.error().message);
     if (!*found) return 0;
@@ -275,8 +287,7 @@ int verb_up(const args& words) {
   if (auto code = parse(words, o)) return *code;
   node::cluster_config c;
   if (auto code = load(o, c)) return *code;
-  const auto known = node::read_identity(o.data_dir);
-  if (c.nodes.size() > 1 || (known && known->several() && !o.file.empty())) return up_several(o, c);
+  if (c.nodes.size() > 1 || (!o.file.empty() && others_founded(o, c.nodes.front()))) return up_several(o, c);
   node::node_config self;
   if (auto code = choose(o, c, self)) return *code;
   return o.detach ? detach(o, self.name) : run(o, c, self);

@@ -2,13 +2,14 @@
 replaced under watches and writes, and nothing is left behind."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 import unittest
 
-from harness import TROUPE, Group, SharedCluster, alive, main, run, until
+from harness import TROUPE, Cluster, Group, SharedCluster, alive, main, run, until
 
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
@@ -273,6 +274,100 @@ class Membership(unittest.TestCase):
             told = run([TROUPE, "up", "-f", g.config, "--data-dir", g.data, "--node", "m3", "--detach"], check=False)
             self.assertNotEqual(told.returncode, 0)
             self.assertIn("that of node m1, but this node is m3", told.stderr + told.stdout)
+
+
+class Growth(unittest.TestCase):
+    """A cluster that one node founded gets masters and a worker while it runs."""
+
+    def setUp(self):
+        self.c = Cluster(name="laptop")
+        self.addCleanup(self.c.close)
+
+    def master(self, *words, check=True, at="laptop"):
+        kubeconfig = os.path.join(self.c.data, at, "admin.kubeconfig")
+        return run([TROUPE, "master", *words, "--kubeconfig", kubeconfig], check=check, env=self.c.env, timeout=60)
+
+    def masters(self, at="laptop"):
+        """Name -> health."""
+        rows = [line.split() for line in self.master("ls", at=at).stdout.splitlines()[1:]]
+        return {r[0]: r[-1] for r in rows}
+
+    def grown_config(self):
+        with open(self.c.config) as f:
+            text = f.read()
+        grown = os.path.join(self.c.dir, "grown.yaml")
+        with open(grown, "w") as f:
+            f.write(text + "".join("- {name: %s, roles: [%s]}\n" % (n, role) for n, role in
+                                   (("m2", "master"), ("m3", "master"), ("w1", "worker"))))
+        return grown
+
+    def test_one_node_becomes_three_masters_and_keeps_its_pods(self):
+        c = self.c
+        c.up()
+        c.ready()
+        self.assertEqual(self.masters(), {"laptop": "ok"})
+        c.import_demo()
+        c.apply(DEPLOYMENT.replace("replicas: 4", "replicas: 1"))
+        until("the pod is ready", lambda: c.get("deploy", "web")["status"].get("readyReplicas") == 1)
+        pod = c.get("pods", "-l", "app=web")["items"][0]
+        pid = c.pid
+
+        up = [TROUPE, "up", "-f", self.grown_config(), "--data-dir", c.data, "--detach"]
+        told = subprocess.Popen(up, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=c.env)
+        commands = {}
+        for line in told.stdout:  # each new master says what to type
+            said = re.search(r"node (\S+) waits: run `troupe master (add [^`]*)`", line)
+            if said:
+                commands[said[1]] = said[2].split()
+            if len(commands) == 2:
+                break
+        added = run([TROUPE, "master", *commands["m2"]], env=c.env)
+        self.assertIn("m2 belongs to the group", added.stdout)
+        self.assertIn("2 voting masters survive the loss of 0", added.stderr)
+        self.assertIn("m3 belongs to the group", run([TROUPE, "master", *commands["m3"]], env=c.env).stdout)
+        rest, _ = told.communicate(timeout=60)
+        self.assertEqual(told.returncode, 0, rest)
+        until("all three are well", lambda: self.masters() == {"laptop": "ok", "m2": "ok", "m3": "ok"})
+        self.assertEqual(c.pid, pid)  # it never stopped
+
+        until("both nodes are Ready", lambda: c.out("get", "nodes", check=False).count(" Ready ") == 2)
+        c.import_demo()  # into w1, too
+        c.kubectl("scale", "deploy", "web", "--replicas=2")
+        until("a second pod is ready", lambda: c.get("deploy", "web")["status"].get("readyReplicas") == 2)
+        pods = c.get("pods", "-l", "app=web")["items"]
+        self.assertEqual({p["spec"]["nodeName"] for p in pods}, {"laptop", "w1"})
+        for asking, asked in (pods, reversed(pods)):
+            got = c.out("exec", asking["metadata"]["name"], "--", *ask(asked["status"]["podIP"], 8080))
+            self.assertIn("200 OK", got)
+
+        c.kill9()
+        until("the others go on", lambda: self.masters(at="m2") and run(
+            ["kubectl", "create", "configmap", "after"], check=False,
+            env=dict(c.env, KUBECONFIG=os.path.join(c.data, "m2", "admin.kubeconfig"))).returncode == 0)
+        c.up()  # with the file that names this node alone
+        until("the founder has it, too", lambda: "after" in c.out("get", "configmaps", check=False))
+        again = c.get("pod", pod["metadata"]["name"])
+        self.assertEqual(again["status"]["containerStatuses"][0]["containerID"],
+                         pod["status"]["containerStatuses"][0]["containerID"])
+        cluster_id = c.id
+        c.down("--purge")
+        self.assertEqual(traces(cluster_id), [])
+
+    def test_a_node_that_holds_the_whole_pod_range_refuses_at_once(self):
+        c = self.c
+        os.makedirs(c.data)
+        with open(os.path.join(c.data, "cluster.json"), "w") as f:  # as clusters of one node were made once
+            json.dump({"format": 1, "id": "%06x" % (os.getpid() % (1 << 24)), "podCIDR": "10.243.0.0/16",
+                       "serviceCIDR": "10.242.0.0/16"}, f)
+        c.up()
+        c.ready()
+        self.assertEqual(c.get("node", "laptop")["spec"]["podCIDR"], "10.243.0.0/16")
+        self.assertEqual(self.masters(), {"laptop": "ok"})
+        refused = self.master("add", "m2", "--address", "10.0.0.2", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("holds the whole pod range", refused.stderr)
+        self.assertIn("troupe backup FILE", refused.stderr)
+        self.assertEqual(self.masters(), {"laptop": "ok"})
 
 
 class Foreground(unittest.TestCase):

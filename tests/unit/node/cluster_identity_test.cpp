@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <unistd.h>
 
 using namespace troupe::node;
@@ -102,7 +103,7 @@ TEST_CASE("a cluster of several nodes numbers its masters in order and gives eve
   auto config = three_and_two();
   auto made = open_identity(dir.path, config);
   REQUIRE(made.has_value());
-  CHECK(made->several());
+  CHECK(made->can_grow());
   CHECK(made->founders == std::map<std::string, std::uint64_t>{{"m1", 1}, {"m2", 2}, {"m3", 3}});
   REQUIRE(parse_range(made->node_cidr));
   CHECK(address_of(*made, config.nodes[0]) == address_at(made->node_cidr, 2));
@@ -137,12 +138,91 @@ TEST_CASE("nodes with addresses of their own get none") {
   CHECK(address_of(*made, config.nodes[2]) == "192.0.2.3");
 }
 
-TEST_CASE("a cluster that one node founded does not become one of several by another config") {
+namespace {
+
+cluster_config one_node(const std::string& name) {
+  auto c = single_node_config(name);
+  c.network.pod_cidr = "10.201.0.0/16";
+  c.network.service_cidr = "10.202.0.0/16";
+  return c;
+}
+
+} // namespace
+
+TEST_CASE("a lone founder takes a slice of the pod range and leaves the rest to later nodes") {
   scratch dir;
-  REQUIRE(open_identity(dir.path, single_node_config("a")).has_value());
-  auto refused = open_identity(dir.path, three_and_two());
-  REQUIRE(refused.has_error());
-  CHECK(refused.error().message.find("was founded by one node") != std::string::npos);
+  auto made = open_identity(dir.path, one_node("a"));
+  REQUIRE(made.has_value());
+  CHECK(made->can_grow());
+  CHECK(made->one_copy());
+  CHECK(made->founders == std::map<std::string, std::uint64_t>{{"a", 1}});
+  CHECK(fixed_pod_range(*made, "a") == "10.201.0.0/24");
+  CHECK(fixed_pod_range(*made, "b").empty());
+  CHECK(read_identity(dir.path)->alone == made->alone);
+
+  SUBCASE("others that the config gains live in namespaces, the founder stays where it is") {
+    REQUIRE(note_address(dir.path, "192.0.2.7").has_value());
+    auto config = three_and_two();
+    config.nodes.push_back(one_node("a").nodes.front());
+    auto grown = open_identity(dir.path, config);
+    REQUIRE(grown.has_value());
+    CHECK(grown->founders == made->founders);
+    CHECK(address_of(*grown, config.nodes.back()) == "192.0.2.7");
+    CHECK(address_of(*grown, config.nodes.front()) == address_at(grown->node_cidr, 2));
+    CHECK_FALSE(grown->addresses.contains("a"));
+  }
+  SUBCASE("a config that does not name it is refused while it has the only copy") {
+    for (const auto& config : {one_node("b"), three_and_two()}) {
+      auto refused = open_identity(dir.path, config);
+      REQUIRE(refused.has_error());
+      CHECK(refused.error().message.find("was founded by node a") != std::string::npos);
+    }
+    REQUIRE(mark_grown(dir.path).has_value());
+    CHECK_FALSE(read_identity(dir.path)->one_copy());
+    CHECK(open_identity(dir.path, three_and_two()).has_value());
+  }
+}
+
+TEST_CASE("the slice of a lone founder is as large as its pods need") {
+  CHECK(first_pod_slice("10.201.0.0/16", 110) == "10.201.0.0/24");
+  CHECK(first_pod_slice("10.201.0.0/16", 253) == "10.201.0.0/24");
+  CHECK(first_pod_slice("10.201.0.0/16", 254) == "10.201.0.0/23");
+  CHECK(first_pod_slice("10.201.64.0/18", 1000) == "10.201.64.0/22");
+  CHECK(first_pod_slice("10.201.8.0/24", 10000) == "10.201.8.0/24");
+}
+
+TEST_CASE("a directory whose one node holds the whole pod range goes on, and does not grow") {
+  scratch dir;
+  const std::string old = R"({"format":1,"id":"0a1b2c","podCIDR":"10.201.0.0/16","serviceCIDR":"10.202.0.0/16"})";
+  std::ofstream(dir.path + "/cluster.json") << old;
+  auto known = open_identity(dir.path, one_node("a"));
+  REQUIRE(known.has_value());
+  CHECK_FALSE(known->can_grow());
+  CHECK(known->one_copy());
+  CHECK(fixed_pod_range(*known, "a") == "10.201.0.0/16");
+  for (const auto& sentence : {growth_refusal(*known, one_node("a").nodes.front(), dir.path),
+                               open_identity(dir.path, three_and_two()).error().message}) {
+    CHECK(sentence.find("holds the whole pod range") != std::string::npos);
+    CHECK(sentence.find("troupe backup FILE --data-dir " + dir.path) != std::string::npos);
+  }
+  REQUIRE(mark_grown(dir.path).has_value());
+  REQUIRE(note_address(dir.path, "192.0.2.7").has_value());
+  std::ifstream in(dir.path + "/cluster.json");
+  std::string now;
+  std::getline(in, now);
+  CHECK(now == old);
+}
+
+TEST_CASE("a founder that only listens to itself cannot have others") {
+  cluster_identity c;
+  c.founders = {{"a", 1}};
+  c.alone.node = "a";
+  auto self = one_node("a").nodes.front();
+  CHECK(growth_refusal(c, self, "/data").empty());
+  self.listen = "127.0.0.1";
+  CHECK(growth_refusal(c, self, "/data").find("listens on 127.0.0.1 only") != std::string::npos);
+  self.address = "192.0.2.7"; // actors listen there
+  CHECK(growth_refusal(c, self, "/data").empty());
 }
 
 TEST_CASE("the range of the nodes keeps clear of what is taken") {

@@ -42,6 +42,17 @@ TEST_CASE("a founder whose directory vanished waits for a new id") {
   CHECK(decide(cluster({"m2"}), std::nullopt, false)->what == how::waits);
 }
 
+TEST_CASE("a lone founder whose store is gone does not begin anew: nobody else has its data") {
+  auto c = cluster({"m2"});
+  c.founders = {{"m2", 1}};
+  c.alone.node = "m2";
+  for (const auto& had : {std::optional<member_record>{}, std::optional{record(1, true)}})
+    CHECK(refusal(decide(c, had, false)).find("nobody else has it") != std::string::npos);
+  c.alone.grew = true; // then the others have it
+  CHECK(decide(c, std::nullopt, false)->what == how::waits);
+  CHECK(refusal(decide(c, record(1, true), false)).find("troupe master remove m2") != std::string::npos);
+}
+
 TEST_CASE("a master that is no founder waits until it was added, then joins under its id") {
   CHECK(decide(cluster(), std::nullopt, false, "m4")->what == how::waits);
   const auto d = decide(cluster({"m2"}), record(7, false), false);

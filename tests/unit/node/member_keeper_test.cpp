@@ -106,6 +106,23 @@ TEST_CASE("keeper: a follower's order reaches the leader through the log and its
   CHECK(t.quiet());
 }
 
+TEST_CASE("keeper: a node that can have no others says so at once and writes nothing") {
+  town t;
+  auto& m = t.lab.at(1);
+  auto before = t.view()->rev();
+  auto& own = t.keepers.emplace_back(
+      spawn_member_keeper(t.lab.system, {m.raft, m.group, m.state, m.hub, nullptr, "it holds everything"}));
+  auto asked = t.ask(4, op::add, "m4");
+  const auto [code, body] = t.answer(asked);
+  CHECK(code == 409);
+  CHECK(jq::str(body, {"message"}) == "it holds everything");
+  CHECK(t.view()->rev() == before);
+  auto list = t.ask(4, op::list, "");
+  t.lab.step(1s);
+  CHECK(t.answer(list).first == 200);
+  caf::anon_send_exit(own, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("keeper: who adds a master that never answers is told where it was looked for") {
   town t;
   auto asked = t.ask(1, op::add, "m4");
