@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <sys/statvfs.h>
 
 namespace troupe::store {
@@ -12,6 +13,9 @@ namespace troupe::store {
 using rocksdb::Slice;
 
 namespace {
+
+/// What opening a database writes before it serves is a few KiB: manifest, options, the head of a write-ahead log.
+constexpr std::uint64_t reopen_bytes_min = 1u << 20;
 
 std::uint64_t bytes_of(const write_group& g) {
   std::uint64_t n = 0;
@@ -28,16 +32,21 @@ status rocks_backend::impl::write_failed(const status& s) {
   return s;
 }
 
-/// What adds data leaves the reserve alone; a snapshot's bytes must fit beside it.
-result<void> rocks_backend::impl::room(std::uint64_t bytes) const {
+result<void> rocks_backend::impl::free_at_least(std::uint64_t bytes) const {
   struct statvfs v {};
   if (::statvfs(opt.dir.c_str(), &v) != 0) return {};
   const auto free_bytes = static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
-  if (free_bytes >= opt.disk_reserve_bytes && free_bytes - opt.disk_reserve_bytes >= bytes) return {};
+  if (free_bytes >= bytes) return {};
   return errors::insufficient_storage("only " + std::to_string(free_bytes >> 20) + " MiB left in " + opt.dir + " (" +
                                       std::to_string(opt.disk_reserve_bytes >> 20) +
                                       " MiB are kept in reserve): writes are refused until there is more; "
                                       "reads go on");
+}
+
+/// What adds data leaves the reserve alone; a snapshot's bytes must fit beside it.
+result<void> rocks_backend::impl::room(std::uint64_t bytes) const {
+  const auto most = std::numeric_limits<std::uint64_t>::max() - opt.disk_reserve_bytes;
+  return free_at_least(opt.disk_reserve_bytes + std::min(bytes, most));
 }
 
 result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
@@ -46,12 +55,13 @@ result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
   return broken ? heal() : result<void>{};
 }
 
-/// RocksDB resumes from some errors only; opening it anew ends all of them, and drops what was half written.
+/// Opens the database anew, which ends every error and drops what was half written. Not DB::Resume: after it
+/// RocksDB 7.8 may sync or write the log file whose write failed, and then its own assertion ends the process (fixed
+/// upstream in pull request 12448). What is open goes on serving reads as long as there is no space for a new
+/// beginning.
 result<void> rocks_backend::impl::heal() {
-  if (db && db->db().Resume().ok()) {
-    broken = false;
-    return {};
-  }
+  if (db)
+    if (auto r = free_at_least(reopen_bytes_min); !r) return r;
   std::lock_guard g(use);
   db.reset();
   if (auto opened = open_generation(); !opened) return opened.error();

@@ -34,8 +34,8 @@ rocksdb::ColumnFamilyOptions objects_options(const std::shared_ptr<rocksdb::Cach
   return family_options(16 << 20, true, cache);
 }
 
-/// RocksDB would poll for space every few seconds, and meanwhile refuse us: we resume it ourselves, before a write.
-class resumed_by_us final : public rocksdb::EventListener {
+/// RocksDB would poll for space every few seconds, and meanwhile refuse us: we open it anew, before a write.
+class healed_by_us final : public rocksdb::EventListener {
 public:
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* by_itself) override {
     *by_itself = false;
@@ -44,7 +44,7 @@ public:
 
 rocksdb::DBOptions db_options(bool fresh) {
   rocksdb::DBOptions o;
-  o.listeners.push_back(std::make_shared<resumed_by_us>());
+  o.listeners.push_back(std::make_shared<healed_by_us>());
   o.create_if_missing = fresh;
   o.create_missing_column_families = fresh;
   o.paranoid_checks = true;
