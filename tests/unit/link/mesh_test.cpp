@@ -1,11 +1,16 @@
+#include "actors/link/mesh_limits.hpp"
+#include "actors/link/mesh_messages.hpp"
+#include "actors/link/mesh_table.hpp"
 #include "tests/unit/link/mesh_lab.hpp"
 
 #include <caf/actor_registry.hpp>
+#include <caf/event_based_actor.hpp>
 #include <caf/local_actor.hpp>
 #include <doctest/doctest.h>
 
 #include <unistd.h>
 
+#include <atomic>
 #include <set>
 
 using namespace troupe;
@@ -184,36 +189,26 @@ TEST_CASE("a member that left the group is hung up on after a while, and dialed 
 }
 
 TEST_CASE("what one peer does not take is bounded: beyond the backlog parcels are dropped and counted") {
-  lab_master one{1}, two{2};
-  REQUIRE(link_all({&one, &two}));
-  // The receiving gateway shares its only worker thread with the inbox: while that waits, nothing is acknowledged.
-  std::mutex gate;
-  std::condition_variable opened;
-  bool open = false, waits = false;
-  two.box->also = [&](const raft::parcel&) {
-    std::unique_lock lock(gate);
-    waits = true;
-    opened.wait(lock, [&] { return open; });
-  };
-  one.send(2, "stop here");
-  REQUIRE(eventually([&] {
-    std::lock_guard lock(gate);
-    return waits;
-  }));
+  mesh_config config{{}};
+  caf::actor_system system{config};
+  auto got = std::make_shared<std::atomic<std::size_t>>(0);
+  auto theirs = system.spawn(
+      [got](caf::event_based_actor*) -> caf::behavior { return {[got](const mesh::part& p) { *got += p.last; }}; });
+  mesh::peer_entry peer{{.member = store::member_id{2}, .name = "m2"}};
+  peer.link_up(7, {}, theirs);
   const std::string block(1 << 20, 'b');
   for (int i = 0; i < 64; ++i)
-    one.send(2, block);
-  const auto s = one.status(2);
-  CHECK(s.backlog_bytes <= 17u << 20);
-  CHECK(s.backlog_bytes >= 15u << 20);
-  CHECK(s.dropped_parcels >= 47);
-  {
-    std::lock_guard lock(gate);
-    open = true;
-  }
-  opened.notify_all();
-  REQUIRE(two.box->wait_for(65 - s.dropped_parcels));
-  REQUIRE(eventually([&] { return one.status(2).backlog_bytes == 0; }));
-  one.send(2, "after the flood");
-  REQUIRE(two.box->wait_for(66 - s.dropped_parcels));
+    peer.send(*parcel_of(1, 2, block));
+  const auto full = peer.status();
+  CHECK(full.backlog_bytes <= limits::mesh::backlog_bytes);
+  CHECK(full.backlog_bytes >= limits::mesh::backlog_bytes - (2u << 20));
+  CHECK(full.dropped_parcels + full.sent_parcels == 64);
+  CHECK(full.sent_parcels == 15); // each is a little more than a MiB
+  REQUIRE(eventually([&] { return *got == full.sent_parcels; }));
+  peer.taken(7, full.sent_bytes);
+  CHECK(peer.status().backlog_bytes == 0);
+  peer.send(*parcel_of(1, 2, "after the flood"));
+  CHECK(peer.status().dropped_parcels == full.dropped_parcels);
+  REQUIRE(eventually([&] { return *got == full.sent_parcels + 1; }));
+  peer.link_down(7, "the test ends");
 }
