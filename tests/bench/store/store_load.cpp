@@ -47,9 +47,9 @@ void print_result(const settings& s, const load_result& r, const std::string& mo
 /// Writes at a steady rate: first undisturbed, then while the store compacts and streams a snapshot.
 void disturbed(settings s) {
   auto writer = connect(s);
-  auto worker = connect(s);
   run_load(*writer, s.shape); // versions to forget, and warm paths
   const auto quiet = run_load(*writer, s.shape);
+  auto worker = connect(s); // now: a target is alive only while somebody uses it
   std::atomic<bool> over = false;
   std::uint64_t bytes = 0;
   double compact_s = 0, snapshot_s = 0;

@@ -1,5 +1,6 @@
 // target: a store under test, as the load generator sees it: operations go out, completions come back.
-// Owner:  one thread of the load generator: all calls come from it.
+// Owner:  one thread of the load generator at a time: all calls come from it. Connections are served within calls, so
+//         a target that nobody calls for five seconds loses them.
 // Units:  a slot is one client: it has at most one operation outstanding. Connections are shared by slots.
 // Errors: completion::error, one sentence; construction throws std::runtime_error.
 // Source: ours; implemented over etcd's gRPC API and over our own links.
