@@ -279,7 +279,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   commit_to(std::min(r.commit, last_new));
   // What the leader committed in its own term comes after everything that was ever acknowledged before.
   if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
-  send_durable(m.from, append_reply{true, last_new, {}});
+  send_durable(m.from, append_reply{true, last_new, {}, recovering_});
 }
 
 void raft_core::handle(const message& m, const heartbeat& r) {

@@ -176,7 +176,11 @@ void raft_core::handle(const message& m, const append_reply& r) {
   if (news) advance_commit();
   it = progress_.find(m.from); // what was committed may have ended this member's part, and its progress with it
   if (role_ != role::leader || it == progress_.end()) return;
-  replicate(m.from, restored); // tells a member that lost its log what is committed, also when nothing follows
+  // A member that lost its log takes part again when an append tells it what is committed, also when nothing follows.
+  // What was committed while its only append was under way it would hear from heartbeats alone, and those name no more
+  // than we believe it holds.
+  const bool waits = r.lost && committed_in_term() && it->second.match >= log_.commit();
+  replicate(m.from, restored || waits);
   if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
 }
 

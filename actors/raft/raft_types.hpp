@@ -51,7 +51,9 @@ struct append_reply {
   bool ok = false;
   log_index match;   // ok: everything up to here is durable; refused: the prev index that did not match
   log_position hint; // refused: where the logs may agree
-  bool lost = false; // refused by a member whose disk lost what it acknowledged: believe `hint`, not the past
+  /// Of a member whose disk lost what it acknowledged. Refused: believe `hint`, not the past. ok: it does not vote
+  /// before an append tells it what is committed in this term.
+  bool lost = false;
 };
 struct heartbeat {
   log_index commit;
