@@ -56,7 +56,8 @@ class frame_loop {
 public:
   static std::shared_ptr<frame_loop> make(std::string name);
   /// Without a thread: everything happens within `turn`, which one thread calls. For programs that have nothing else to
-  /// do meanwhile, such as load generators: an answer then wakes one thread instead of two.
+  /// do meanwhile, such as load generators: an answer then wakes one thread instead of two. Who is not turned says
+  /// nothing: its peers give it up after their `silence_max`.
   static std::shared_ptr<frame_loop> make_driven();
   /// Waits until something comes or the time is up, and serves it. Of a driven loop only.
   virtual void turn(std::chrono::steady_clock::time_point until) = 0;
