@@ -1,5 +1,7 @@
 #include "actors/link/frame_loop.hpp"
 
+#include "actors/support/scheduling.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -153,8 +155,11 @@ private:
   }
 
   void serve_round(const epoll_event* events, int count) {
-    for (int i = 0; i < count; ++i)
-      on_event(events[i]);
+    {
+      const run_here turn; // of whom the frames were for: the answer is written below
+      for (int i = 0; i < count; ++i)
+        on_event(events[i]);
+    }
     serve_marked();
     tick();
   }

@@ -3,6 +3,7 @@
 #include "actors/link/mesh_limits.hpp"
 #include "actors/raft/parcel_codec.hpp"
 #include "actors/support/component.hpp"
+#include "actors/support/scheduling.hpp"
 
 #include <caf/io/basp_broker.hpp>
 #include <caf/io/broker.hpp>
@@ -291,7 +292,10 @@ caf::behavior gateway(caf::io::stateful_broker<gateway_state>* self, std::shared
       [&s](look_round) { s.look_around(); },
       [&s](const attach& a) { s.on_attach(a); },
       [&s](const attached& a) { s.on_attached(a); },
-      [&s](part& p) { s.on_part(p); },
+      [&s](part& p) {
+        const run_here turn; // of the Raft actor, whose answer leaves through this thread
+        s.on_part(p);
+      },
       [&s](const taken& t) {
         if (auto* l = s.find(t.link)) l->peer->taken(t.link, t.bytes);
       },

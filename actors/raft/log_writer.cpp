@@ -1,5 +1,7 @@
 #include "actors/raft/log_writer.hpp"
 
+#include "actors/support/scheduling.hpp"
+
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -28,6 +30,7 @@ log_writer_actor::behavior_type log_writer(log_writer_actor::pointer self, std::
     done->error = run(*disk, *job);
     done->took = self->clock().now() - started;
     done->job = std::move(job);
+    const run_here turn; // nothing is to be written before the Raft actor has had its turn
     caf::anon_send(sink, write_done_ptr(std::move(done)));
   }};
 }

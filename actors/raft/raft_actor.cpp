@@ -3,6 +3,7 @@
 #include "actors/raft/group_board.hpp"
 #include "actors/raft/limits.hpp"
 #include "actors/raft/raft_state.hpp"
+#include "actors/support/scheduling.hpp"
 
 #include "store/rocks_backend.hpp"
 
@@ -81,6 +82,19 @@ raft_inner_actor::behavior_type raft_shell(raft_inner_actor::stateful_pointer<ra
       },
   };
 }
+
+/// A step takes microseconds, and the disk is the writer's.
+class raft_shell_actor final : public raft_inner_actor::stateful_base<raft_state>, public brief_actor {
+public:
+  using super = raft_inner_actor::stateful_base<raft_state>;
+  raft_shell_actor(caf::actor_config& cfg, std::shared_ptr<raft_parts> parts) : super(cfg), parts_(std::move(parts)) {}
+
+protected:
+  raft_inner_actor::behavior_type make_behavior() override { return raft_shell(this, std::move(parts_)); }
+
+private:
+  std::shared_ptr<raft_parts> parts_; // until it begins
+};
 
 /// Drives the core by hand, with synchronous writes, until everything on disk is applied again.
 result<void> replay(raft_parts& p, raft::instant now) {
@@ -184,7 +198,7 @@ result<raft_handles> spawn_raft(caf::actor_system& sys, raft_options options) {
   out.group = p.options.group;
   out.state = p.published;
   out.hub = p.hub;
-  out.raft = sys.spawn(raft_shell, parts);
+  out.raft = sys.spawn<raft_shell_actor>(parts);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/bench/store/raw_service.hpp"
 
 #include "actors/raft/group_board.hpp"
+#include "actors/support/scheduling.hpp"
 #include "store/snapshot_codec.hpp"
 #include "tests/bench/store/raw_pairs.hpp"
 
@@ -183,8 +184,22 @@ inner_actor::behavior_type raw_service(inner_actor::stateful_pointer<raw_state> 
           }};
 }
 
+class raw_service_actor final : public inner_actor::stateful_base<raw_state>, public brief_actor {
+public:
+  raw_service_actor(caf::actor_config& cfg, const raft_handles& store)
+      : inner_actor::stateful_base<raw_state>(cfg), store_(store) {}
+
+protected:
+  inner_actor::behavior_type make_behavior() override { return raw_service(this, store_); }
+
+private:
+  raft_handles store_;
+};
+
 } // namespace
 
-api_actor spawn_raw_service(caf::actor_system& sys, const raft_handles& store) { return sys.spawn(raw_service, store); }
+api_actor spawn_raw_service(caf::actor_system& sys, const raft_handles& store) {
+  return sys.spawn<raw_service_actor>(store);
+}
 
 } // namespace troupe::bench
