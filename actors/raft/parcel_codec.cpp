@@ -11,7 +11,7 @@ using store::byte_reader;
 using store::put_text;
 using store::put_varint;
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 
 // One overload of `put` and `get` per type; the order of fields is the format.
 
@@ -66,6 +66,7 @@ struct body_writer {
   void operator()(const append_request& r) {
     put(out, r.prev);
     put(out, r.commit);
+    put(out, r.tells);
     put(out, std::uint64_t{r.entries.size()});
     for (const auto& e : r.entries) // indexes run on from prev
       put(out, e);
@@ -115,6 +116,7 @@ bool get(byte_reader& in, vote_reply& r) {
 bool get(byte_reader& in, append_request& r) {
   r.prev = get_position(in);
   r.commit = get_id<log_index>(in);
+  r.tells = get_bool(in);
   auto at = r.prev.index;
   for (auto n = in.varint(); n > 0 && !in.bad(); --n) {
     log_entry e;

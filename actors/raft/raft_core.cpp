@@ -69,7 +69,7 @@ void raft_core::hand_out_persist() {
 }
 
 instant raft_core::next_deadline() const {
-  if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_});
+  if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_, tell_at_});
   return promotable() ? election_at_ : instant::max();
 }
 
@@ -135,7 +135,8 @@ void raft_core::on(const propose_entries& p) {
   out_.accepted = log_position{log_.last().index.next(), hard_.term};
   for (const auto& payload : p.payloads)
     append_own(entry_kind::change, payload);
-  replicate_all(false);
+  if (auto it = progress_.find(p.from); it != progress_.end()) it->second.awaits = log_.last().index;
+  replicate_all(when_empty::nothing);
 }
 
 void raft_core::on(const propose_check&) {
@@ -144,7 +145,7 @@ void raft_core::on(const propose_check&) {
     return;
   }
   out_.accepted = append_own(entry_kind::check, nullptr);
-  replicate_all(false);
+  replicate_all(when_empty::nothing);
 }
 
 void raft_core::on(const change_members& c) {
@@ -161,7 +162,7 @@ void raft_core::on(const change_members& c) {
   if (out_.refused != refusal::none) return;
   out_.accepted = append_own(entry_kind::members, std::make_shared<const std::string>(encode_change(c.change)));
   pending_change_ = out_.accepted->index;
-  replicate_all(true); // a new member holds nothing yet: find out where it stands
+  replicate_all(when_empty::ask); // a new member holds nothing yet: find out where it stands
 }
 
 void raft_core::on(const read_index& r) {
@@ -194,7 +195,7 @@ void raft_core::on(const transfer_leadership& t) {
   if (progress_[t.to].match == log_.last().index)
     send(t.to, timeout_now{});
   else
-    replicate(t.to, true);
+    replicate(t.to, when_empty::ask);
 }
 
 void raft_core::on(const compact_log& c) { log_.compact(c.upto); }
@@ -253,6 +254,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   if (role_ == role::leader) return; // two leaders of one term cannot be; never act on a forged one
   heard_leader(m);
   if (r.prev.index < log_.commit()) {
+    if (r.tells) return;
     send_durable(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
@@ -279,7 +281,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   commit_to(std::min(r.commit, last_new));
   // What the leader committed in its own term comes after everything that was ever acknowledged before.
   if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
-  send_durable(m.from, append_reply{true, last_new, {}, recovering_});
+  if (!r.tells) send_durable(m.from, append_reply{true, last_new, {}, recovering_});
 }
 
 void raft_core::handle(const message& m, const heartbeat& r) {

@@ -29,6 +29,10 @@ struct core_options {
   duration heartbeat_every = std::chrono::milliseconds(50);
   duration election_min = std::chrono::milliseconds(500); // jittered up to twice this
   bool lease_reads = false; // answer reads without a round while a quorum answered recently; trusts clock rates
+  /// Who waits for an entry of its own, or for a read, hears of its commit at once; the others with the next append, or
+  /// this long after: telling everybody each time costs as much as replicating. 0: everybody at once. So is told what
+  /// must not wait: a membership change, and that a new leader's first entry is committed.
+  duration tell_within = std::chrono::milliseconds(2);
   std::size_t append_bytes_max = 64 << 10; // of one append message: a snapshot or batch never delays a heartbeat
   std::size_t append_entries_max = 1024;
   std::size_t inflight_max = 16;                 // append messages without an answer, per member
@@ -122,8 +126,10 @@ private:
   void lead_tick();
   bool quorum_contacted_since(instant when) const;
   log_position append_own(entry_kind kind, bytes_ptr payload);
-  void replicate(member_id to, bool even_if_empty);
-  void replicate_all(bool even_if_empty);
+  enum class when_empty { nothing, ask, tell }; // what is sent to a member that has all entries
+  void replicate(member_id to, when_empty then);
+  void replicate_all(when_empty then);
+  void tell_commit(log_index before);
   void broadcast_heartbeat();
   void advance_commit();
   void reset_progress();
@@ -170,6 +176,7 @@ private:
   std::map<member_id, progress> progress_;
   instant heartbeat_at_ = instant::max();
   instant quorum_check_at_ = instant::max();
+  instant tell_at_ = instant::max();
   member_id transfer_to_;
   instant transfer_until_ = instant::max();
   bool lease_spent_ = false; // a transfer was tried in this term: a late "take over" would break a lease

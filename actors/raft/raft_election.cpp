@@ -116,7 +116,7 @@ void raft_core::become_leader() {
   reset_progress();
   // Entries of former terms are committed only through one of this term (thesis 3.6.2).
   append_own(entry_kind::nothing, nullptr);
-  replicate_all(true);
+  replicate_all(when_empty::ask);
 }
 
 } // namespace troupe::raft

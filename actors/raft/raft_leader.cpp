@@ -14,7 +14,7 @@ void raft_core::reset_progress() {
   round_open_ = false;
   lease_spent_ = false;
   lease_until_ = instant{0};
-  heartbeat_at_ = quorum_check_at_ = instant::max();
+  heartbeat_at_ = quorum_check_at_ = tell_at_ = instant::max();
   sync_progress_with_config();
 }
 
@@ -49,6 +49,10 @@ void raft_core::lead_tick() {
     }
     quorum_check_at_ = now_ + opt_.election_min;
   }
+  if (now_ >= tell_at_) {
+    tell_at_ = instant::max();
+    replicate_all(when_empty::tell);
+  }
   if (now_ < heartbeat_at_) return;
   heartbeat_at_ = now_ + opt_.heartbeat_every;
   if (opt_.lease_reads && !round_open_ && committed_in_term()) {
@@ -80,12 +84,12 @@ log_position raft_core::append_own(entry_kind kind, bytes_ptr payload) {
   return log_.last();
 }
 
-void raft_core::replicate_all(bool even_if_empty) {
+void raft_core::replicate_all(when_empty then) {
   for (const auto& [id, p] : progress_)
-    if (id != opt_.self) replicate(id, even_if_empty);
+    if (id != opt_.self) replicate(id, then);
 }
 
-void raft_core::replicate(member_id to, bool even_if_empty) {
+void raft_core::replicate(member_id to, when_empty then) {
   auto& p = progress_[to];
   while (!p.blocked(opt_.inflight_max)) {
     const auto prev = p.next.prev();
@@ -95,7 +99,7 @@ void raft_core::replicate(member_id to, bool even_if_empty) {
       out_.want_chunks.push_back({to, std::nullopt, 0});
       return;
     }
-    append_request r{{prev, *prev_term}, {}, log_.commit()};
+    append_request r{{prev, *prev_term}, {}, log_.commit(), false};
     std::size_t bytes = 0;
     for (auto i = p.next; i <= log_.last().index && r.entries.size() < opt_.append_entries_max; i = i.next()) {
       const auto& e = log_.at(i);
@@ -103,9 +107,13 @@ void raft_core::replicate(member_id to, bool even_if_empty) {
       bytes += e.bytes();
       r.entries.push_back(e);
     }
-    if (r.entries.empty() && !even_if_empty) return;
-    even_if_empty = false;
     const bool full = !r.entries.empty();
+    if (!full) {
+      r.tells = then == when_empty::tell && p.how == progress::mode::replicate;
+      if (then == when_empty::nothing || (r.tells && p.told >= r.commit)) return;
+    }
+    then = when_empty::nothing;
+    p.told = r.commit;
     const auto last = full ? r.entries.back().index : prev;
     send(to, std::move(r));
     if (p.how == progress::mode::probe) {
@@ -133,10 +141,22 @@ void raft_core::advance_commit() {
   }
   if (log_.commit() == before) return;
   leave_joint_phase();
-  replicate_all(true); // tell it
+  tell_commit(before);
   start_round();
   const bool settled = configs_.back().first <= log_.commit();
   if (settled && !is_voter(config(), opt_.self)) become_follower(hard_.term, {}); // removed: our part ends here
+}
+
+void raft_core::tell_commit(log_index before) {
+  const bool urgent =
+      opt_.tell_within.count() == 0 || configs_.back().first > before || log_.term_at(before) != hard_.term;
+  for (const auto& [id, p] : progress_) {
+    if (id == opt_.self) continue;
+    if (urgent || p.awaits > before)
+      replicate(id, when_empty::tell);
+    else
+      tell_at_ = std::min(tell_at_, now_ + opt_.tell_within);
+  }
 }
 
 /// Also for a joint phase that a former leader began.
@@ -162,7 +182,7 @@ void raft_core::handle(const message& m, const append_reply& r) {
   p.last_contact = now_;
   if (!r.ok) {
     refused_append(p, r);
-    replicate(m.from, true);
+    replicate(m.from, when_empty::ask);
     return;
   }
   if (r.match > log_.last().index) return; // of nothing we ever sent
@@ -180,7 +200,7 @@ void raft_core::handle(const message& m, const append_reply& r) {
   // What was committed while its only append was under way it would hear from heartbeats alone, and those name no more
   // than we believe it holds.
   const bool waits = r.lost && committed_in_term() && it->second.match >= log_.commit();
-  replicate(m.from, restored || waits);
+  replicate(m.from, restored || waits ? when_empty::ask : when_empty::nothing);
   if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
 }
 
@@ -216,7 +236,7 @@ void raft_core::handle(const message& m, const heartbeat_reply& r) {
       out_.want_chunks.push_back({m.from, p.snapshot, p.snapshot_offset});
     }
   } else if (p.match < log_.last().index) {
-    replicate(m.from, true);
+    replicate(m.from, when_empty::ask);
   }
   if (round_open_) settle_round();
 }
@@ -257,8 +277,11 @@ void raft_core::handle(const message& m, const read_request& r) {
 void raft_core::answer_read(member_id from, std::uint64_t id, log_index index, bool ok) {
   if (from == opt_.self)
     out_.reads.push_back({id, index, ok});
-  else
+  else {
+    if (ok && progress_.contains(from))
+      replicate(from, when_empty::tell); // it serves the read once it knows that much to be committed
     send(from, read_reply{id, index, ok});
+  }
 }
 
 void raft_core::queue_read(member_id from, std::uint64_t id) {

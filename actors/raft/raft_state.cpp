@@ -76,6 +76,7 @@ void raft_state::perform(raft::effects e) {
 void raft_state::adopt(const store::group_config& config) {
   const auto before = raft::all_members(mark_.config);
   mark_.config = config;
+  owed_entries_ = limits::owed_entries_max; // a rescue reads it from the disk: it goes with the next group
   const auto now_in = raft::all_members(core_->config());
   if (options_.transport) options_.transport->members(now_in);
   const auto me = options_.member;
@@ -126,6 +127,13 @@ void raft_state::publish_status() {
 
 // ---------------------------------------------------------------- disk
 
+/// The log holds what the objects come from, so they may follow later, several at once: whoever waits for a small group
+/// then waits for its entry alone.
+bool raft_state::worth_saving(const raft::persist_effect& p) const {
+  return p.append.size() >= limits::busy_group_entries || owed_entries_ >= limits::owed_entries_max ||
+         owed_bytes_ >= limits::owed_bytes_max;
+}
+
 void raft_state::start_write(raft::persist_effect& p) {
   auto job = std::make_shared<write_job>();
   job->of_core = true;
@@ -136,10 +144,11 @@ void raft_state::start_write(raft::persist_effect& p) {
   job->group.append = std::move(p.append);
   for (const auto& e : job->group.append)
     log_bytes_ += e.bytes();
-  if (!p.install) {
+  if (!p.install && worth_saving(p)) {
     job->group.changes = std::exchange(unsaved_, {});
     if (!job->group.changes.empty() || mark_.at.index > core_->log().base().index) job->group.applied = mark_;
     trim_log(job->group);
+    owed_entries_ = owed_bytes_ = 0;
   }
   send_job(std::move(job));
 }
@@ -157,6 +166,7 @@ void raft_state::on_written(const write_done& done) {
     write_error_ = done.error;
     if (done.error->reason == "StoreDamaged" && !alone()) return leave_service(done.error->message);
     // The objects stay owed to the disk; the log holds what they come from.
+    if (!group.changes.empty()) owed_entries_ = limits::owed_entries_max;
     unsaved_.insert(unsaved_.begin(), group.changes.begin(), group.changes.end());
     group.changes.clear();
   } else {
@@ -219,7 +229,9 @@ void raft_state::apply_entry(const store::log_entry& e, std::vector<store::chang
 void raft_state::apply(const std::vector<store::log_entry>& entries) {
   std::vector<store::change_record> changes;
   std::optional<log_index> check;
+  owed_entries_ += entries.size();
   for (const auto& e : entries) {
+    owed_bytes_ += e.bytes();
     apply_entry(e, changes);
     if (e.kind != store::entry_kind::check) continue;
     mark_.at = {e.index, e.term};

@@ -133,6 +133,7 @@ private:
   // raft_state.cpp
   void step(const raft::event& e) { perform(core_->step(e, now())); }
   void perform(raft::effects e);
+  bool worth_saving(const raft::persist_effect& p) const;
   void start_write(raft::persist_effect& p);
   void send_job(write_job_ptr job);
   void apply(const std::vector<store::log_entry>& entries);
@@ -217,7 +218,8 @@ private:
   std::vector<store::change_record> unsaved_;
   store::applied_mark mark_;
   store::revision saved_rev_ = 0;
-  std::size_t log_bytes_ = 0; // of entries since the last cut
+  std::size_t owed_entries_ = 0, owed_bytes_ = 0; // applied since the objects were last on their way to the disk
+  std::size_t log_bytes_ = 0;                     // of entries since the last cut
   bool flush_out_ = false, maintenance_armed_ = false;
   std::optional<status> write_error_; // of the last write, until one succeeds
 

@@ -46,6 +46,7 @@ struct append_request {
   log_position prev;
   std::vector<log_entry> entries;
   log_index commit;
+  bool tells = false; // only what is committed: an answer is due only when it does not fit
 };
 struct append_reply {
   bool ok = false;
@@ -117,6 +118,7 @@ struct receive {
 };
 struct propose_entries {
   std::vector<bytes_ptr> payloads; // all or none are accepted
+  member_id from{};                // who waits for them, if that is another member
 };
 struct propose_check {}; // every member shall report the hash of its state as of this entry
 struct persisted {};     // the one persist effect that was handed out is durable

@@ -73,6 +73,7 @@ void raft_state::flush_unsaved(bool close) {
   if (!arriving_) { // else the objects of the arriving snapshot are on their way already
     job->group.changes = std::exchange(unsaved_, {});
     job->group.applied = mark_;
+    owed_entries_ = owed_bytes_ = 0;
   }
   job->close = close;
   flush_out_ = true;

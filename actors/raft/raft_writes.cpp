@@ -102,6 +102,7 @@ void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
   if (core_->role_now() == raft::role::leader && core_->term() == f.term && out_of_service_.empty()) {
     raft::propose_entries e;
     e.payloads = f.payloads;
+    e.from = from;
     const bool room = disk_->room().has_value();
     if (room) out = core_->step(e, now());
     why = out.accepted ? raft::refusal::none : room ? out.refused : raft::refusal::no_space;

@@ -25,6 +25,8 @@ struct progress {
   instant last_contact{0};
   bool contacted = false;
   std::uint64_t acked_round = 0;
+  log_index told;   // the commit index it was sent last
+  log_index awaits; // the last entry that it proposed through us
   // snapshot
   std::optional<log_position> snapshot;
   std::uint64_t snapshot_offset = 0;

@@ -90,7 +90,6 @@ void leases(raft::test::sim_options& o) {
   o.delay_max = 5ms;
   o.sync_max = 2ms;
 }
-void changing(sim::episode_options& o) { o.nemesis.membership = true; }
 void corrupting(sim::episode_options& o) {
   o.masters = 3;
   o.nemesis.every = 2s;
@@ -118,8 +117,8 @@ constexpr planted all[] = {
     {mutation::vote_for_stale_log, "vote-for-stale-log", "a vote for a candidate that lacks entries", 25, 60},
     {mutation::recovering_votes, "recovering-votes", "a member that lost entries takes part in elections", 0, 60,
      nullptr, corrupting},
-    {mutation::learners_count, "learners-count", "learners count towards a commit", 25, 0},
-    {mutation::half_is_majority, "half-is-majority", "2 of 4 commit", 25, 60, four_by_rule, changing},
+    {mutation::learners_count, "learners-count", "learners count towards a commit", 100, 0},
+    {mutation::half_is_majority, "half-is-majority", "2 of 4 commit", 25, 0, four_by_rule},
     {mutation::skip_joint, "skip-joint", "several members change in one step", 300, 0, many_members},
     {mutation::stale_config, "stale-config", "a truncated membership change stays in force", 800, 0},
     {mutation::count_prior_term, "count-prior-term", "an entry of a former term commits by counting", 50, 0,

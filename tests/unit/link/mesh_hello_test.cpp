@@ -91,7 +91,8 @@ TEST_CASE("each refusal names both sides and what to do") {
   newer.version = "0.9.0";
   CHECK(judged(newer, certificate_of("m1")) ==
         "master \"m1\" (troupe 0.9.0) speaks version 9 of the masters' protocol and master \"m2\" (troupe 0.1.0) "
-        "version 1; run the same release on both");
+        "version " +
+            std::to_string(limits::mesh::protocol_version) + "; run the same release on both");
   CHECK(
       judged(hello_of(1, "m1"), certificate_of("m3")) ==
       "who calls itself master \"m1\" has a certificate of \"system:troupe-master:m3\", and master \"m2\" expects one "
@@ -166,7 +167,7 @@ TEST_CASE("versions, unknown members and wrong numbers are refused on the wire")
   lab_master two{2};
   two.start({known[0], known[1]});
   auto newer = hello_of(1, "m1");
-  newer.protocol = 2;
+  newer.protocol = limits::mesh::protocol_version + 1;
   CHECK(say(two, newer, "m1").refusal.find("run the same release on both") != std::string::npos);
   CHECK(say(two, hello_of(9, "m9"), "m9").refusal.find("add it with 'troupe master add'") != std::string::npos);
   CHECK(say(two, hello_of(3, "m3"), "m3").refusal.find("the one with the lower member id dials") != std::string::npos);

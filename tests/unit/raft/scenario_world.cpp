@@ -55,7 +55,8 @@ std::string describe(const message& m) {
             std::string s = "append after " + at(b.prev) + " [";
             for (const auto& e : b.entries)
               s += (s.back() == '[' ? "" : " ") + at({e.index, e.term});
-            return s + "] commit " + num(b.commit.v);
+            return b.tells ? "told after " + at(b.prev) + " commit " + num(b.commit.v)
+                           : s + "] commit " + num(b.commit.v);
           },
           [](const append_reply& b) {
             return b.ok ? "appended to " + num(b.match.v)
@@ -131,6 +132,8 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
     damage(id, log_index{n(2)});
   else if (verb == "leases")
     leases_ = true;
+  else if (verb == "tell")
+    tell_within_ = std::chrono::milliseconds(id);
   else if (verb == "wait")
     now_ += std::chrono::milliseconds(id);
   else if (verb == "repeat")
@@ -167,6 +170,7 @@ void scenario_world::start(std::uint64_t id) {
   o.seed = id;
   o.append_bytes_max = 100;
   o.lease_reads = leases_;
+  o.tell_within = tell_within_;
   m.state = m.disk_state;
   m.core = std::make_unique<raft_core>(o, m.disk);
   step(id, begin{});

@@ -59,6 +59,7 @@ private:
   std::deque<message> wire_;
   instant now_{0};
   bool leases_ = false;
+  duration tell_within_{0}; // everybody at once
   std::vector<std::string> said_;
 };
 
