@@ -29,10 +29,10 @@ struct core_options {
   duration heartbeat_every = std::chrono::milliseconds(50);
   duration election_min = std::chrono::milliseconds(500); // jittered up to twice this
   bool lease_reads = false; // answer reads without a round while a quorum answered recently; trusts clock rates
-  /// Who waits for an entry of its own, or for a read, hears of its commit at once; the others with the next append, or
-  /// this long after: telling everybody each time costs as much as replicating. 0: everybody at once. So is told what
-  /// must not wait: a membership change, and that a new leader's first entry is committed.
-  duration tell_within = std::chrono::milliseconds(2);
+  /// Commits that follow each other this closely are told at once only to who waits for one, with an entry of its own or
+  /// a read; the others hear with the next append, or this long after: telling everybody each time costs as much as
+  /// replicating. 0: everybody at once. So is told what must not wait: a membership change, and a term's first commit.
+  duration tell_within = std::chrono::milliseconds(5);
   std::size_t append_bytes_max = 64 << 10; // of one append message: a snapshot or batch never delays a heartbeat
   std::size_t append_entries_max = 1024;
   std::size_t inflight_max = 16;                 // append messages without an answer, per member
@@ -177,6 +177,7 @@ private:
   instant heartbeat_at_ = instant::max();
   instant quorum_check_at_ = instant::max();
   instant tell_at_ = instant::max();
+  instant committed_at_{0};
   member_id transfer_to_;
   instant transfer_until_ = instant::max();
   bool lease_spent_ = false; // a transfer was tried in this term: a late "take over" would break a lease

@@ -148,8 +148,8 @@ void raft_core::advance_commit() {
 }
 
 void raft_core::tell_commit(log_index before) {
-  const bool urgent =
-      opt_.tell_within.count() == 0 || configs_.back().first > before || log_.term_at(before) != hard_.term;
+  const bool alone_in_time = now_ - std::exchange(committed_at_, now_) >= opt_.tell_within;
+  const bool urgent = alone_in_time || configs_.back().first > before || log_.term_at(before) != hard_.term;
   for (const auto& [id, p] : progress_) {
     if (id == opt_.self) continue;
     if (urgent || p.awaits > before)
