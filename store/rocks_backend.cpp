@@ -169,7 +169,7 @@ result<void> rocks_backend::write(const write_group& g) {
   rocksdb::WriteBatch b;
   m.add_all(b, *m.db, g);
   if (b.Count() == 0) return {};
-  if (auto r = m.db->write(b, true); !r) return m.write_failed(r.error());
+  if (auto r = m.db->write(b); !r) return m.write_failed(r.error());
   if (!g.append.empty()) m.last_on_disk = g.append.back().index;
   if (g.drop_log_to) m.base = std::max(m.base, *g.drop_log_to);
   return {};

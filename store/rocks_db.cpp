@@ -115,9 +115,9 @@ result<std::optional<std::string>> rocks_db::meta(std::string_view key) {
   return std::optional<std::string>(std::move(v));
 }
 
-result<void> rocks_db::write(rocksdb::WriteBatch& b, bool sync) {
+result<void> rocks_db::write(rocksdb::WriteBatch& b) {
   rocksdb::WriteOptions w;
-  w.sync = sync;
+  w.sync = true;
   const auto s = db_->Write(w, &b);
   return s.ok() ? result<void>{} : result<void>{failed(s)};
 }

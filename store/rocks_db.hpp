@@ -35,7 +35,8 @@ public:
   const std::string& dir() const noexcept { return dir_; }
 
   result<std::optional<std::string>> meta(std::string_view key);
-  result<void> write(rocksdb::WriteBatch& b, bool sync);
+  /// Synced: of two writes under way a crash could leave the second without the first, and that would look like damage.
+  result<void> write(rocksdb::WriteBatch& b);
   std::unique_ptr<rocksdb::Iterator> iterate(family f, const rocksdb::ReadOptions& o = {});
   /// What a failed call of RocksDB means for the caller.
   status failed(const rocksdb::Status& s) const;

@@ -208,7 +208,7 @@ result<void> rocks_backend::impl::make_generation(std::uint64_t generation, cons
   b.Put(to[f_meta], "applied", encode_mark(applied));
   b.Put(to[f_meta], "log_base", encode_position(from));
   b.Put(to[f_meta], "hard", encode_hard({who.term, who.vote, {}}));
-  if (auto r = to.write(b, true); !r) return r;
+  if (auto r = to.write(b); !r) return r;
   fault_point();
   out = std::move(*made);
   return sync_dir(opt.dir);

@@ -102,7 +102,7 @@ result<void> rocks_backend::impl::install(const write_group& g) {
   base = g.applied->at;
   last_on_disk = base.index;
   add_all(b, *made, g);
-  if (auto r = made->write(b, true); !r) {
+  if (auto r = made->write(b); !r) {
     std::tie(base, last_on_disk) = was;
     return refuse(r.error());
   }

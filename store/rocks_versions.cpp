@@ -115,7 +115,7 @@ result<bool> rocks_backend::compact(revision target) {
   put_be64(mark, reached);
   b.Put(db[f_meta], "horizon", mark);
   m.horizon = reached; // before the deletes: a reader below it must be refused first
-  if (auto r = m.db->write(b, false); !r) return r.error();
+  if (auto r = m.db->write(b); !r) return r.error();
   return reached < target;
 }
 
