@@ -26,4 +26,8 @@ inline constexpr std::uint64_t disk_reserve_bytes = 64u << 20;  // less free spa
 inline constexpr std::chrono::seconds retention_min{300};       // old versions and history live at least this long
 inline constexpr std::size_t compact_batch_revisions_max = 512; // one background delete batch
 
+inline constexpr std::uint64_t wal_ahead_bytes_min = 64u << 10;  // zeros written behind a young write-ahead log
+inline constexpr std::uint64_t wal_ahead_bytes_max = 256u << 10; // and behind a long one; doubled in between
+inline constexpr std::uint64_t wal_ahead_writes_min = 8; // such writes fit in there; larger ones just lengthen the log
+
 } // namespace troupe::store::limits

@@ -1,5 +1,7 @@
 #include "store/rocks_db.hpp"
 
+#include "store/rocks_wal.hpp"
+
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
@@ -92,7 +94,10 @@ result<std::unique_ptr<rocks_db>> rocks_db::open(const std::string& dir, bool fr
       {"history", family_options(4 << 20, true, cache)}};
   std::unique_ptr<rocks_db> out(new rocks_db);
   out->dir_ = dir;
-  const auto s = rocksdb::DB::Open(db_options(fresh), dir, families, &out->cf_, &out->db_);
+  out->env_ = env_with_grown_logs();
+  auto options = db_options(fresh);
+  options.env = out->env_.get();
+  const auto s = rocksdb::DB::Open(options, dir, families, &out->cf_, &out->db_);
   if (!s.ok()) return refused(dir, s);
   return out;
 }

@@ -9,6 +9,7 @@
 #include "store/rocks_meta.hpp"
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 
 #include <memory>
@@ -49,6 +50,7 @@ public:
 private:
   rocks_db() = default;
   std::string dir_;
+  std::unique_ptr<rocksdb::Env> env_; // outlives the database
   rocksdb::DB* db_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> cf_;
 };
