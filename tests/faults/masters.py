@@ -10,13 +10,13 @@ import subprocess
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("TROUPE_BUILD_DIR", os.path.join(ROOT, "build"))
-TROUPE = os.path.join(BUILD, "troupe")
+from disk import Disks
+from places import TROUPE
 
 
-def run(cmd, check=True, timeout=60, stdin=None):
-    done = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=stdin)
+def run(cmd, check=True, timeout=60, stdin=None, env=None):
+    done = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, input=stdin,
+                          env=env)
     if check and done.returncode != 0:
         raise RuntimeError("%s\nexit status %d\n%s%s" % (" ".join(cmd), done.returncode, done.stdout, done.stderr))
     return done
@@ -29,7 +29,7 @@ class Master:
         self.kubeconfig = os.path.join(self.dir, "admin.kubeconfig")
         self.host = self.port = self.context = None
         self.address = None
-        self.pid_now = None
+        self.disk = None
 
     def learn(self):
         """Reads where it answers and how to prove who we are."""
@@ -76,7 +76,8 @@ class Master:
     def start(self):
         # Without waiting for readiness: it may come back into a group without a majority.
         return subprocess.Popen([TROUPE, "up", "-f", self.group.config, "--data-dir", self.group.data, "--node",
-                                 self.name, "--detach"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                                 self.name, "--detach"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                env=self.group.environment)
 
     def inside(self, cmd, stdin=None, check=True):
         """Runs a command in the master's network namespace."""
@@ -101,6 +102,10 @@ class Masters:
         self.config = os.path.join(self.dir, "cluster.yaml")
         self.keep = keep
         self.all = [Master(self, "m%d" % (i + 1)) for i in range(count)]
+        disks = Disks(os.path.join(self.dir, "disks"), [os.path.join(m.dir, "store") for m in self.all])
+        self.environment = disks.environment
+        for m, disk in zip(self.all, disks.all):
+            m.disk = disk
         with open(self.config, "w") as f:
             f.write("apiVersion: troupe/v1\nkind: TroupeCluster\nname: faults\nnodes:\n")
             for m in self.all:
@@ -108,7 +113,8 @@ class Masters:
 
     def __enter__(self):
         try:
-            run([TROUPE, "up", "-f", self.config, "--data-dir", self.data, "--detach"], timeout=60)
+            run([TROUPE, "up", "-f", self.config, "--data-dir", self.data, "--detach"], timeout=60,
+                env=self.environment)
             with open(os.path.join(self.data, "cluster.json")) as f:
                 identity = json.load(f)
             self.id = identity["id"]

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+from disk_faults import DiskFaults
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ACTORS_PORT = 6444
 RELAY_PORT = 17444
@@ -98,13 +100,14 @@ class Stutter(threading.Thread):
             pass
 
 
-class Nemesis:
+class Nemesis(DiskFaults):
     """`step` injects one fault, holds it, undoes it."""
 
     # name -> weight; leaders die most often, because that is what availability is measured by
     WEIGHTS = {"kill_leader": 30, "kill_follower": 8, "stop_leader": 5, "pause_leader": 8, "pause_follower": 4,
                "stutter_leader": 5, "cut_leader": 8, "cut_leader_in": 6, "cut_leader_out": 6, "cut_follower": 4,
-               "loss": 6, "delay": 6, "kill_all": 2}
+               "loss": 6, "delay": 6, "kill_all": 2, "slow_disk_leader": 7, "slow_disk_follower": 4,
+               "full_disk_leader": 7, "full_disk_follower": 4}
 
     def __init__(self, masters, chance, say):
         self.masters, self.chance, self.say = masters, chance, say
@@ -112,6 +115,7 @@ class Nemesis:
         self.starting = []
         self.kills = []  # times at which a leader was killed
         self.log = []
+        self.problems = []  # what did not hold while a fault lasted
 
     def close(self):
         for w in self.wires.values():

@@ -19,11 +19,12 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from client import Connection, Failed
-from masters import BUILD, TROUPE, Masters
+from disk_faults import LIST
+from masters import Masters
 from nemesis import Nemesis
-from workload import NAMESPACE, PATH, PROBES, Creator, Prober, Record, Register, Watcher
+from places import CHECKER, DISK_FAULT, TROUPE
+from workload import NAMESPACE, PATH, PROBES, Creator, Prober, Record, Register, Watcher, config_map
 
-CHECKER = os.path.join(BUILD, "tests/sim/checkers/history_check")
 GAP_AIM_SECONDS = 1.5
 SETTLE = (1.0, 2.0)  # seconds without a fault between two
 GAP_WINDOW = 10.0    # a gap belongs to the kill that it began with
@@ -36,9 +37,13 @@ class Run:
         self.over = threading.Event()
         self.record = Record(path)
         self.surprises = {}
+        self.refusals = {}  # code -> how often
 
     def say(self, text):
         print("%7.1f  %s" % (time.monotonic() - self.begun, text), flush=True)
+
+    def refused(self, code):
+        self.refusals[code] = self.refusals.get(code, 0) + 1
 
     def surprise(self, text):
         """An answer that no fault explains; told once per kind."""
@@ -54,7 +59,7 @@ def skip_reason():
     for tool in ("nft", "nsenter", "ip"):
         if not shutil.which(tool):
             return "needs %s (./dev deps)" % tool
-    for program in (TROUPE, CHECKER):
+    for program in (TROUPE, CHECKER, DISK_FAULT):
         if not os.path.exists(program):
             return "needs %s (./dev build)" % program
     return None
@@ -138,7 +143,7 @@ def inject(run, nemesis, chance, args):
 def judge(run, nemesis, prober, creators, path, args):
     problems = []
     gaps = [gap_after(k, prober.successes) for k in nemesis.kills]
-    problems += [w.problem for w in run.workers if w.problem]
+    problems += [w.problem for w in run.workers if w.problem] + nemesis.problems
     more, acknowledged = final_reads(run, creators)
     problems += more
     run.record.close()
@@ -156,6 +161,7 @@ def judge(run, nemesis, prober, creators, path, args):
             problems.append("a dead leader was replaced too late")
     print("%d objects created and acknowledged, all looked for on every master; answers: %s" % (
         acknowledged, ", ".join("%s %d" % x for x in sorted(run.record.counts.items()))))
+    print("refusals: %s" % (", ".join("%d: %d" % x for x in sorted(run.refusals.items())) or "none"))
     return problems
 
 
@@ -193,6 +199,8 @@ def measure(masters, chance, args):
     for name in (NAMESPACE, PROBES):
         insist(masters.all, "the namespace", "POST", "/api/v1/namespaces",
                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, wanted=(201, 409))
+    insist(masters.all, "the object written while a disk is full", "POST", LIST,
+           config_map("full-disk", "", namespace=PROBES), wanted=(201, 409))
     path = os.path.join(masters.dir, "history.jsonl")
     run = Run(masters, args.seed, args.calm, path)
     nemesis = Nemesis(masters, chance, run.say)

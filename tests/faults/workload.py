@@ -87,6 +87,7 @@ class Register(Worker):
         """(code, document or None)"""
         code, text, _ = self.connection(self.masters[self.at]).call(method, path, body)
         if code >= 500 or code == 429:
+            self.run_state.refused(code)
             self.at = (self.at + 1) % len(self.masters)
         try:
             return code, json.loads(text)

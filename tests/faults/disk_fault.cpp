@@ -1,0 +1,208 @@
+// disk_fault: a library that is preloaded into a master and makes its disk slow or full whenever it is told to.
+// Owner:  tests/faults/disk.py, which makes the control file (TROUPE_FAULT_DISK) and writes the slots.
+// Units:  microseconds, bytes; one slot per directory, and only files beneath it are touched.
+// Errors: ENOSPC to the program that writes; without a control file nothing happens.
+// Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be slow, and the one syncs unlike the
+//         disk beneath it, the other not at all.
+//
+// A full disk takes what is left, so that the last write is cut short, and then nothing; what statvfs tells of it is
+// set apart, because a disk may fill up between the look and the write. New empty files, renames and removals go on.
+#undef _FILE_OFFSET_BITS // pwrite and pwrite64 are two names here, and both are wanted
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <string_view>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr std::size_t slots_max = 8;
+
+/// The form is repeated in disk.py.
+struct slot {
+  char directory[192];
+  std::atomic<std::uint32_t> sync_us_min, sync_us_max; // of each sync
+  std::atomic<std::uint32_t> stalled;                  // writes and syncs wait until it is 0
+  std::atomic<std::uint32_t> full;
+  std::atomic<std::int64_t> room;          // while full: bytes that can still be written
+  std::atomic<std::uint64_t> told_bytes;   // while full: what statvfs says is free
+  std::atomic<std::uint64_t> late, refused; // what was done so far
+
+  bool holds(std::string_view path) const {
+    const std::string_view dir(directory);
+    return !dir.empty() && path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
+  }
+  bool slow() const { return sync_us_max != 0 || stalled != 0; }
+};
+static_assert(sizeof(slot) == 240);
+
+slot* slots = nullptr;
+
+__attribute__((constructor)) void begin() {
+  const char* control = std::getenv("TROUPE_FAULT_DISK");
+  if (!control || std::strcmp(program_invocation_short_name, "troupe") != 0) {
+    ::unsetenv("LD_PRELOAD"); // what a master starts is none of ours
+    return;
+  }
+  const int fd = ::open(control, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  void* p = ::mmap(nullptr, slots_max * sizeof(slot), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ::close(fd);
+  if (p != MAP_FAILED) slots = static_cast<slot*>(p);
+}
+
+template <class F> F* next(F*, const char* name) { return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name)); }
+#define NEXT(name) ([] { static auto* const f = next(&::name, #name); return f; }())
+
+bool calm() {
+  return !slots || std::none_of(slots, slots + slots_max, [](const slot& s) { return s.slow() || s.full != 0; });
+}
+
+slot* slot_of(std::string_view path) {
+  auto* const found = std::find_if(slots, slots + slots_max, [&](const slot& s) { return s.holds(path); });
+  return found == slots + slots_max ? nullptr : found;
+}
+
+/// Null for what is none of ours, and while nothing is wrong.
+slot* slot_of(int fd) {
+  if (calm()) return nullptr;
+  char link[64] = "/proc/self/fd/", path[4096];
+  char digits[16];
+  auto* at = digits + sizeof digits;
+  *--at = '\0';
+  for (auto n = static_cast<unsigned>(fd); at == digits + sizeof digits - 1 || n > 0; n /= 10)
+    *--at = static_cast<char>('0' + n % 10);
+  std::strcat(link, at);
+  const int before = errno;
+  const auto size = ::readlink(link, path, sizeof path);
+  errno = before;
+  return size > 0 ? slot_of(std::string_view(path, static_cast<std::size_t>(size))) : nullptr;
+}
+
+std::uint64_t mixed(std::uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+
+/// In short steps, so that a disk that is well again makes nobody wait.
+void wait_while(const slot& s, bool sync) {
+  constexpr std::uint32_t step_us = 2000;
+  static std::atomic<std::uint64_t> draws{0};
+  const std::uint32_t low = s.sync_us_min, high = std::max(low, s.sync_us_max.load());
+  std::int64_t left = sync && high > 0 ? low + mixed(draws += 0x9e3779b97f4a7c15ull) % (high - low + 1) : 0;
+  const int before = errno;
+  for (; s.stalled != 0 || (left > 0 && s.sync_us_max != 0); left -= step_us) {
+    const timespec t{0, step_us * 1000L};
+    ::nanosleep(&t, nullptr);
+  }
+  errno = before;
+}
+
+void take_time(slot* s, bool sync) {
+  if (!s || !(s->stalled != 0 || (sync && s->sync_us_max != 0))) return;
+  ++s->late;
+  wait_while(*s, sync);
+}
+
+/// How much of `size` fits; 0 with ENOSPC: nothing.
+std::size_t fitting(slot* s, std::size_t size) {
+  if (!s || s->full == 0 || size == 0) return size;
+  const auto left = s->room.fetch_sub(static_cast<std::int64_t>(size));
+  if (left >= static_cast<std::int64_t>(size)) return size;
+  ++s->refused;
+  if (left > 0) return static_cast<std::size_t>(left);
+  errno = ENOSPC;
+  return 0;
+}
+
+bool fits_whole(slot* s, off_t size) {
+  if (!s || s->full == 0 || s->room >= size) return true;
+  ++s->refused;
+  return false;
+}
+
+void tell_free(const char* path, struct statvfs* v) {
+  if (calm()) return;
+  const auto* s = slot_of(std::string_view(path));
+  if (s && s->full != 0 && v->f_frsize > 0) v->f_bavail = v->f_bfree = s->told_bytes / v->f_frsize;
+}
+
+} // namespace
+
+extern "C" {
+
+ssize_t write(int fd, const void* data, size_t size) {
+  auto* const s = slot_of(fd);
+  take_time(s, false);
+  const auto n = fitting(s, size);
+  return n == 0 && size > 0 ? -1 : NEXT(write)(fd, data, n);
+}
+
+ssize_t writev(int fd, const iovec* parts, int count) {
+  auto* const s = slot_of(fd);
+  if (!s || s->full == 0) {
+    take_time(s, false);
+    return NEXT(writev)(fd, parts, count);
+  }
+  for (int i = 0; i < count; ++i) // the first piece alone: callers go on after what was taken
+    if (parts[i].iov_len > 0) return write(fd, parts[i].iov_base, parts[i].iov_len);
+  return 0;
+}
+
+ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
+  auto* const s = slot_of(fd);
+  take_time(s, false);
+  const auto n = fitting(s, size);
+  return n == 0 && size > 0 ? -1 : NEXT(pwrite)(fd, data, n, at);
+}
+ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) { return pwrite(fd, data, size, at); }
+
+int fsync(int fd) {
+  take_time(slot_of(fd), true);
+  return NEXT(fsync)(fd);
+}
+int fdatasync(int fd) {
+  take_time(slot_of(fd), true);
+  return NEXT(fdatasync)(fd);
+}
+int syncfs(int fd) noexcept {
+  take_time(slot_of(fd), true);
+  return NEXT(syncfs)(fd);
+}
+int sync_file_range(int fd, off64_t at, off64_t size, unsigned flags) {
+  take_time(slot_of(fd), (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)) != 0);
+  return NEXT(sync_file_range)(fd, at, size, flags);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t size) {
+  if ((mode & FALLOC_FL_PUNCH_HOLE) == 0 && !fits_whole(slot_of(fd), size)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return NEXT(fallocate)(fd, mode, at, size);
+}
+int posix_fallocate(int fd, off_t at, off_t size) {
+  return fits_whole(slot_of(fd), size) ? NEXT(posix_fallocate)(fd, at, size) : ENOSPC;
+}
+
+int statvfs(const char* path, struct statvfs* v) noexcept {
+  const int r = NEXT(statvfs)(path, v);
+  if (r == 0) tell_free(path, v);
+  return r;
+}
+int statvfs64(const char* path, struct statvfs64* v) noexcept {
+  static_assert(sizeof(struct statvfs) == sizeof(struct statvfs64));
+  return statvfs(path, reinterpret_cast<struct statvfs*>(v));
+}
+
+} // extern "C"
