@@ -58,16 +58,29 @@ void raft_state::serve_barriers() {
   }
 }
 
+status raft_state::late_read(const barrier& b) const {
+  const auto me = "this master (member " + std::to_string(options_.member.v) + ")";
+  auto why = no_leader();
+  if (!b.upto)
+    why.message = "the group of masters has no leader that could confirm this read; ask with resourceVersion=0 for "
+                  "what this master knew last";
+  else
+    why.message = (stuck_on_ ? "the disk of " + me +
+                                   " takes no writes, so it cannot follow the others: " + stuck_on_->message + "; ask"
+                             : me + " has not caught up with the others in time; ask") +
+                  " another master, or with resourceVersion=0 for what this one knew last";
+  return why;
+}
+
 void raft_state::fail_late_barriers() {
   const auto t = now();
   for (std::size_t i = 0; i < barriers_.size();) {
     auto& b = barriers_[i];
-    if (b.since + limits::read_patience <= t) {
+    // What is confirmed, but cannot reach this disk, is not worth waiting for: others can answer.
+    if (b.since + limits::read_patience <= t || (b.upto && stuck_on_)) {
+      const auto why = late_read(b);
       auto readers = std::move(b.readers);
       barriers_.erase(barriers_.begin() + static_cast<std::ptrdiff_t>(i));
-      auto why = no_leader();
-      why.message = "the group of masters has no leader that could confirm this read; ask with resourceVersion=0 for "
-                    "what this master knew last";
       for (auto& r : readers)
         r(why);
       continue;

@@ -185,9 +185,11 @@ void raft_state::on_written(const write_done& done) {
       after_write_.clear();
     } else { // it may be the others' already: it must be written before anything else
       failed_job_ = done.job;
+      stuck_on_ = done.error;
       self_->delayed_send(self_, limits::retry_write_after, retry_write::value);
     }
   } else if (done.job->of_core) {
+    stuck_on_.reset();
     if (group.install) installed();
     if (group.drop_log_to) step(raft::compact_log{group.drop_log_to->index});
     auto after = std::exchange(after_write_, {});

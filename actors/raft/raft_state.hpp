@@ -145,7 +145,10 @@ private:
   raft::instant now() const;
 
   // raft_writes.cpp
+  result<void> takes_writes() const;
   void submit();
+  void refuse_waiting(const status& why);
+  void append_waiting();
   void forward(store::member_id leader);
   void take_forwards(store::member_id from, raft::forward_writes& f);
   void take_refusal(const raft::refused_writes& r);
@@ -164,6 +167,7 @@ private:
   void read_answered(const raft::read_result& r);
   void serve_barriers();
   void fail_late_barriers();
+  status late_read(const barrier& b) const;
 
   // raft_snapshots.cpp
   void send_chunk(const raft::want_chunk& w);
@@ -222,6 +226,7 @@ private:
   std::size_t log_bytes_ = 0;                     // of entries since the last cut
   bool flush_out_ = false, maintenance_armed_ = false;
   std::optional<status> write_error_; // of the last write, until one succeeds
+  std::optional<status> stuck_on_;    // why a write that others may hold already is tried again and again
 
   std::uint64_t tick_epoch_ = 0;
   raft::instant tick_at_ = raft::instant::max();

@@ -51,23 +51,40 @@ std::vector<raft::write_id> ids_of(const std::vector<raft::bytes_ptr>& payloads)
 }
 } // namespace
 
+/// An answer comes from what was applied here, and nothing is applied that is not on this disk: who cannot write takes
+/// no writes, whoever leads.
+result<void> raft_state::takes_writes() const {
+  if (!stuck_on_) return disk_->room();
+  if (stuck_on_->code == 507) return *stuck_on_;
+  return errors::unavailable("the disk of this master (member " + std::to_string(options_.member.v) +
+                             ") takes no writes: " + stuck_on_->message);
+}
+
 /// What waits goes into the log, or to the leader; without a leader it goes on waiting.
 void raft_state::submit() {
   if (now() < hold_until_) return;
-  if (core_->role_now() != raft::role::leader) {
-    if (core_->leader() && options_.transport) forward(core_->leader());
-    return;
-  }
+  const bool leads = core_->role_now() == raft::role::leader;
+  if (!leads && !(core_->leader() && options_.transport)) return;
+  // Known before anybody has it: a full disk is a clear answer, neither a leader that steps down nor an unknown fate.
+  if (auto room = takes_writes(); !room) return refuse_waiting(room.error());
+  if (leads)
+    append_waiting();
+  else
+    forward(core_->leader());
+}
+
+void raft_state::refuse_waiting(const status& why) {
+  while (ledger_.ready())
+    for (const auto& id :
+         ids_of(ledger_.take_ready(core_->term(), 0, limits::gathered_txns_max, limits::uncommitted_bytes_max)))
+      refuse(id.number, why);
+}
+
+void raft_state::append_waiting() {
   const auto term = core_->term();
   raft::propose_entries e;
   e.payloads = ledger_.take_ready(term, 0, limits::gathered_txns_max, limits::uncommitted_bytes_max);
   if (e.payloads.empty()) return;
-  // Known before it enters the log: a full disk is a clear answer, not a leader that steps down.
-  if (auto room = disk_->room(); !room) {
-    for (const auto& id : ids_of(e.payloads))
-      refuse(id.number, room.error());
-    return;
-  }
   auto out = core_->step(e, now());
   if (!out.accepted) {
     const bool full = out.refused == raft::refusal::overloaded;

@@ -9,6 +9,7 @@
 #include "actors/raft/group_board.hpp"
 #include "actors/raft/raft_actor.hpp"
 #include "actors/raft/raft_transport.hpp"
+#include "tests/unit/raft/fillable_disk.hpp"
 #include "tests/unit/raft/store_client.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
@@ -29,6 +30,7 @@ public:
     std::shared_ptr<troupe::raft_transport> wire;
     troupe::raft_handles raft;
     troupe::txn_sink_actor sink;
+    std::shared_ptr<fillable_disk> disk;
     std::shared_ptr<answer_box> box = std::make_shared<answer_box>();
   };
 
@@ -55,8 +57,12 @@ public:
     o.transport = m.wire;
     o.threads = false;
     o.seed = 100 * ++lives_ + id.v;
-    o.disk_reserve_bytes = 0;
     o.timing.check_every = std::chrono::seconds(20);
+    troupe::store::group_config first;
+    first.voters = o.founders;
+    auto below = troupe::store::rocks_backend::open({o.data_dir, o.cluster_id, id, first, 0});
+    if (!below) throw std::runtime_error(below.error().message);
+    o.disk = m.disk = std::make_shared<fillable_disk>(std::move(*below));
     auto opened = troupe::spawn_raft(system, o);
     if (!opened) throw std::runtime_error(opened.error().message);
     m.raft = *opened;

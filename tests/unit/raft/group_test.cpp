@@ -83,6 +83,65 @@ TEST_CASE("without a majority writes are refused with a reason, and reads at any
   CHECK(why.code == 503);
 }
 
+TEST_CASE("a follower whose disk is full says so at once, while the others go on, and heals by itself") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  const auto at = lab.follower();
+  auto& disk = *lab.members[at].disk;
+  for (const bool seen_in_time : {true, false}) {
+    CAPTURE(seen_in_time);
+    disk.is_full = true;
+    disk.looks_full = seen_in_time;
+    const auto name = seen_in_time ? std::string("a") : std::string("b");
+    const auto other = lab.propose(lead, name);
+    lab.run(200ms);
+    CHECK(lab.answers(lead)[other].ok);
+    const auto refused = lab.propose(at, name + "-refused");
+    lab.run(200ms);
+    auto got = lab.answers(at);
+    REQUIRE(got.contains(refused));
+    CHECK(got[refused].error.code == 507);
+    auto why = troupe::status::none();
+    lab.members[at].raft.group->read_barrier([&](const troupe::status& s) { why = s; });
+    lab.run(500ms);
+    CHECK(why.code == 503);
+    CHECK(why.message.find("the disk of this master (member " + std::to_string(at.v) + ") takes no writes") !=
+          std::string::npos);
+    disk.is_full = disk.looks_full = false;
+    lab.run(1s);
+    const auto healed = lab.propose(at, name + "-healed");
+    lab.run(200ms);
+    CHECK(lab.answers(at)[healed].ok);
+    CHECK(lab.same_everywhere());
+    CHECK(lab.members[lead].raft.state->current()->get("t", "", name + "-refused") == nullptr);
+  }
+}
+
+TEST_CASE("a leader whose disk looks full refuses with 507; one that finds it full lets another lead") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  auto& disk = *lab.members[lead].disk;
+  disk.looks_full = true;
+  for (const auto at : {lead, lab.follower()}) {
+    const auto refused = lab.propose(at, "a");
+    lab.run(200ms);
+    CHECK(lab.answers(at)[refused].error.code == 507);
+  }
+  disk.looks_full = false;
+  disk.is_full = true;
+  const auto at = lab.follower();
+  const auto ticket = lab.propose(at, "b");
+  lab.run(4s);
+  CHECK(lab.answers(at)[ticket].ok);
+  CHECK(lab.await_leader() != lead);
+  disk.is_full = false;
+  lab.run(1s);
+  const auto healed = lab.propose(lead, "c");
+  lab.run(200ms);
+  CHECK(lab.answers(lead)[healed].ok);
+  CHECK(lab.same_everywhere());
+}
+
 TEST_CASE("a linearizable read on a follower waits for what was acknowledged elsewhere") {
   group_lab lab(3);
   const auto lead = lab.await_leader();
