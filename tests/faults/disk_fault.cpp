@@ -1,17 +1,9 @@
-// disk_fault: a library that is preloaded into a master and makes its disk slow or full whenever it is told to.
-// Owner:  tests/faults/disk.py, which makes the control file (TROUPE_FAULT_DISK) and writes the slots.
-// Units:  microseconds, bytes; one slot per directory, and only files beneath it are touched.
-// Errors: ENOSPC to the program that writes; without a control file nothing happens.
-// Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be slow, and the one syncs unlike the
-//         disk beneath it, the other not at all.
-//
-// A full disk takes what is left, so that the last write is cut short, and then nothing; what statvfs tells of it is
-// set apart, because a disk may fill up between the look and the write. New empty files, renames and removals go on.
+// Stands between a program and its C library for the calls that disk_fault.hpp is about.
 #undef _FILE_OFFSET_BITS // pwrite and pwrite64 are two names here, and both are wanted
+#include "tests/faults/disk_fault.hpp"
+
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -23,29 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-namespace {
-
-constexpr std::size_t slots_max = 8;
-
-/// The form is repeated in disk.py.
-struct slot {
-  char directory[192];
-  std::atomic<std::uint32_t> sync_us_min, sync_us_max; // of each sync
-  std::atomic<std::uint32_t> stalled;                  // writes and syncs wait until it is 0
-  std::atomic<std::uint32_t> full;
-  std::atomic<std::int64_t> room;          // while full: bytes that can still be written
-  std::atomic<std::uint64_t> told_bytes;   // while full: what statvfs says is free
-  std::atomic<std::uint64_t> late, refused; // what was done so far
-
-  bool holds(std::string_view path) const {
-    const std::string_view dir(directory);
-    return !dir.empty() && path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
-  }
-  bool slow() const { return sync_us_max != 0 || stalled != 0; }
-};
-static_assert(sizeof(slot) == 240);
+namespace troupe::disk_fault {
 
 slot* slots = nullptr;
+
+namespace {
 
 __attribute__((constructor)) void begin() {
   const char* control = std::getenv("TROUPE_FAULT_DISK");
@@ -60,8 +34,15 @@ __attribute__((constructor)) void begin() {
   if (p != MAP_FAILED) slots = static_cast<slot*>(p);
 }
 
-template <class F> F* next(F*, const char* name) { return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name)); }
-#define NEXT(name) ([] { static auto* const f = next(&::name, #name); return f; }())
+template <class F>
+F* next(F*, const char* name) {
+  return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
+}
+#define NEXT(name)                                                                                                     \
+  ([] {                                                                                                                \
+    static auto* const f = next(&::name, #name);                                                                       \
+    return f;                                                                                                          \
+  }())
 
 bool calm() {
   return !slots || std::none_of(slots, slots + slots_max, [](const slot& s) { return s.slow() || s.full != 0; });
@@ -138,6 +119,9 @@ void tell_free(const char* path, struct statvfs* v) {
 }
 
 } // namespace
+} // namespace troupe::disk_fault
+
+using namespace troupe::disk_fault;
 
 extern "C" {
 
@@ -194,6 +178,8 @@ int fallocate(int fd, int mode, off_t at, off_t size) {
 int posix_fallocate(int fd, off_t at, off_t size) {
   return fits_whole(slot_of(fd), size) ? NEXT(posix_fallocate)(fd, at, size) : ENOSPC;
 }
+int fallocate64(int fd, int mode, off64_t at, off64_t size) { return fallocate(fd, mode, at, size); }
+int posix_fallocate64(int fd, off64_t at, off64_t size) { return posix_fallocate(fd, at, size); }
 
 int statvfs(const char* path, struct statvfs* v) noexcept {
   const int r = NEXT(statvfs)(path, v);
