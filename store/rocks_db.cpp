@@ -1,5 +1,6 @@
 #include "store/rocks_db.hpp"
 
+#include "store/rocks_log.hpp"
 #include "store/rocks_wal.hpp"
 
 #include <rocksdb/cache.h>
@@ -59,8 +60,6 @@ rocksdb::DBOptions db_options(bool fresh) {
   o.max_file_opening_threads = 1;
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
-  o.keep_log_file_num = 2;
-  o.max_log_file_size = 1 << 20;
   o.info_log_level = rocksdb::WARN_LEVEL;
   // A sync of the write-ahead log must not find a whole table file of dirty pages queued before it.
   o.bytes_per_sync = 1 << 20;
@@ -94,9 +93,12 @@ result<std::unique_ptr<rocks_db>> rocks_db::open(const std::string& dir, bool fr
       {"history", family_options(4 << 20, true, cache)}};
   std::unique_ptr<rocks_db> out(new rocks_db);
   out->dir_ = dir;
+  std::error_code ec;
+  std::filesystem::create_directories(dir, ec);
   out->env_ = env_with_grown_logs();
   auto options = db_options(fresh);
   options.env = out->env_.get();
+  options.info_log = rocks_log(dir);
   const auto s = rocksdb::DB::Open(options, dir, families, &out->cf_, &out->db_);
   if (!s.ok()) return refused(dir, s);
   return out;
