@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <fcntl.h>
 #include <limits>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 namespace troupe::store {
 
@@ -55,13 +58,24 @@ result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
   return broken ? heal() : result<void>{};
 }
 
+/// Asks the disk itself: what statvfs says may not be for us (quotas), nor be there.
+result<void> rocks_backend::impl::room_to_reopen() const {
+  const int fd = ::open(opt.dir.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0) return free_at_least(reopen_bytes_min);
+  const int error = ::posix_fallocate(fd, 0, reopen_bytes_min);
+  ::close(fd);
+  if (error != ENOSPC && error != EDQUOT) return {};
+  return errors::insufficient_storage("no space left in " + opt.dir +
+                                      ": writes are refused until there is; reads go on");
+}
+
 /// Opens the database anew, which ends every error and drops what was half written. Not DB::Resume: after it
 /// RocksDB 7.8 may sync or write the log file whose write failed, and then its own assertion ends the process (fixed
 /// upstream in pull request 12448). What is open goes on serving reads as long as there is no space for a new
 /// beginning.
 result<void> rocks_backend::impl::heal() {
   if (db)
-    if (auto r = free_at_least(reopen_bytes_min); !r) return r;
+    if (auto r = room_to_reopen(); !r) return r;
   std::lock_guard g(use);
   db.reset();
   if (auto opened = open_generation(); !opened) return opened.error();

@@ -66,6 +66,8 @@ TEST_CASE("a write that is cut off by a full disk is refused again and again, an
       auto again = disk->write(group_at(index + 1, bytes));
       REQUIRE_FALSE(bool(again));
       CHECK_MESSAGE(again.error().code == 507, again.error().message);
+      const auto read = disk->get_at({"pods", "ns", "x"}, 0);
+      CHECK_MESSAGE(bool(read), read.error().message);
     }
     fault.heal();
     auto r = disk->write(group_at(index + 1, bytes));
