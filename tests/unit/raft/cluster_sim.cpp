@@ -227,6 +227,7 @@ void cluster_sim::apply(member& m, const log_entry& e) {
 }
 
 void cluster_sim::send(const message& m) {
+  witness(m);
   if (!calm_ && chance(opt_.drop)) return;
   const int copies = !calm_ && chance(opt_.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
@@ -265,8 +266,6 @@ void cluster_sim::check(member& m, role before) {
       at(some(opt_.reign_max), [this, &m, life = m.life] {
         if (m.core && m.life == life && !calm_) crash(m);
       });
-    auto [it, fresh] = leader_of_.try_emplace(term, m.id);
-    if (!fresh) wrong("term " + std::to_string(term) + " has two leaders or one twice");
     // Leader completeness.
     for (const auto& [index, entry] : committed_) {
       if (index <= m.core->log().base().index.v) continue;
@@ -276,9 +275,24 @@ void cluster_sim::check(member& m, role before) {
         return;
       }
     }
-  } else if (leader_of_[term] != m.id) {
-    wrong("term " + std::to_string(term) + " has two leaders");
   }
+  if (m.disk.hard.term.v >= term) reigns(m, term);
+}
+
+/// Known only from here on: before its vote is on disk, and while it sends nothing as leader, nobody can learn of it.
+void cluster_sim::reigns(const member& m, std::uint64_t term) {
+  auto [it, fresh] = leader_of_.try_emplace(term, m.id, m.life);
+  if (it->second != std::pair{m.id, m.life}) wrong("term " + std::to_string(term) + " has two leaders or one twice");
+}
+
+void cluster_sim::witness(const message& x) {
+  if (!std::holds_alternative<append_request>(x.body) && !std::holds_alternative<heartbeat>(x.body) &&
+      !std::holds_alternative<snapshot_chunk>(x.body))
+    return;
+  const auto& m = members_[x.from];
+  reigns(m, x.term.v);
+  if (opt_.record && claimed_.insert({x.term.v, x.from}).second)
+    opt_.record->claims.push_back({stamp(), x.from, x.term});
 }
 
 cluster_sim::member* cluster_sim::leader() {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
 
 namespace troupe::raft::test {
@@ -94,6 +95,8 @@ private:
   void send(const message& m);
   void serve_chunk(member& m, const want_chunk& w);
   void check(member& m, role before);
+  void reigns(const member& m, std::uint64_t term);
+  void witness(const message& x);
   sim::stamp stamp() { return {now_, ++records_}; }
   void record_adopted(const member& m, bool snapshot, log_position at, std::uint64_t state);
   void record_role(const member& m);
@@ -112,7 +115,8 @@ private:
   bool calm_ = false;
   std::uint64_t next_value_ = 0, next_read_ = 0;
   std::uint64_t acked_index_ = 0;
-  std::map<std::uint64_t, member_id> leader_of_;                             // term -> leader
+  std::map<std::uint64_t, std::pair<member_id, std::uint64_t>> leader_of_;   // term -> leader and its life
+  std::set<std::pair<std::uint64_t, member_id>> claimed_;                    // who acted as leader of a term
   std::map<std::uint64_t, std::pair<std::uint64_t, std::string>> committed_; // index -> (term, payload)
   std::map<std::uint64_t, std::uint64_t> state_at_; // index -> state of whoever applied it first
 };

@@ -65,9 +65,10 @@ public:
   }
 
   // ---- the log
-  void store(std::uint64_t member, std::uint64_t index, std::uint64_t term, std::uint64_t payload = 7) {
+  void store(std::uint64_t member, std::uint64_t index, std::uint64_t term, std::uint64_t payload = 7,
+             std::uint32_t life = 1) {
     stored_entry e;
-    e.when = now(), e.member = member_id{member}, e.index = log_index{index}, e.term = log_term{term};
+    e.when = now(), e.member = member_id{member}, e.life = life, e.index = log_index{index}, e.term = log_term{term};
     e.payload = payload;
     h.stored.push_back(e);
   }
@@ -87,6 +88,11 @@ public:
   }
   void lead(std::uint64_t member, std::uint64_t term, std::uint32_t life = 1) {
     be(member, term, role_change::role::leader, life);
+  }
+  /// It leads, and others hear of it.
+  void reign(std::uint64_t member, std::uint64_t term, std::uint32_t life = 1) {
+    lead(member, term, life);
+    store(member, term, term, 7, life);
   }
   void follow(std::uint64_t member, std::uint64_t term) { be(member, term, role_change::role::follower, 1); }
 

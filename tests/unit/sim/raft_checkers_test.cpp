@@ -12,19 +12,42 @@ bool mentions(const std::string& what, const std::string& part) { return what.fi
 
 TEST_CASE("one leader per term is fine, two are not, nor is one that leads its term again after a restart") {
   history_builder b;
-  b.lead(1, 1);
-  b.lead(2, 2);
-  b.lead(1, 3);
+  b.reign(1, 1);
+  b.reign(2, 2);
+  b.reign(1, 3);
   CHECK(verdict(election_safety(), b.h) == "");
   auto two = b;
-  two.lead(3, 2);
+  two.reign(3, 2);
   CHECK(mentions(verdict(election_safety(), two.h), "member 2 leads term 2"));
   auto again = b;
-  again.lead(1, 3, 2);
+  again.reign(1, 3, 2);
   CHECK(mentions(verdict(election_safety(), again.h), "after its restart"));
   auto claim = b;
   claim.h.claims.push_back({claim.now(), member_id{3}, log_term{1}});
   CHECK(verdict(election_safety(), claim.h) != "");
+}
+
+TEST_CASE("a reign that nobody could learn of does not count, until somebody can") {
+  history_builder b;
+  b.lead(1, 5); // alone, and dead before its vote is on disk
+  b.reign(1, 5, 2);
+  CHECK(verdict(election_safety(), b.h) == "");
+  auto stored = b;
+  stored.store(1, 9, 5, 7, 1);
+  CHECK(mentions(verdict(election_safety(), stored.h), "after its restart"));
+  history_builder sent;
+  sent.lead(1, 5);
+  sent.h.claims.push_back({sent.now(), member_id{1}, log_term{5}});
+  sent.lead(1, 5, 2);
+  CHECK(verdict(election_safety(), sent.h) == "");
+  sent.store(1, 9, 5, 7, 2);
+  CHECK(mentions(verdict(election_safety(), sent.h), "after its restart"));
+  history_builder other;
+  other.lead(1, 5);
+  other.reign(2, 5);
+  CHECK(verdict(election_safety(), other.h) == "");
+  other.h.claims.push_back({other.now(), member_id{1}, log_term{5}});
+  CHECK(mentions(verdict(election_safety(), other.h), "member 2 leads term 5"));
 }
 
 TEST_CASE("logs that agree on an entry agree on everything before it") {
@@ -225,13 +248,14 @@ TEST_CASE("a healed group converges in time, to one leader and one state") {
 
 TEST_CASE("the judge reads in pieces and says each property once") {
   history_builder b;
-  b.lead(1, 1);
+  b.reign(1, 1);
   judge j;
   j.read(b.h);
   b.h.roles.clear();
+  b.h.stored.clear();
   j.forget();
-  b.lead(2, 1);
-  b.lead(3, 1);
+  b.reign(2, 1);
+  b.reign(3, 1);
   j.finish(b.h);
   const auto all = j.verdicts();
   REQUIRE(all.size() == 1);
