@@ -66,6 +66,16 @@ TEST_CASE("membership changes through joint consensus keep every promise") {
   CHECK(t.elections > 60);
 }
 
+TEST_CASE("a lone voter may lead a term twice when it died before anybody could learn of the first time") {
+  auto t = play(10, [](sim_options& o) {
+    o.members = o.voters = 1;
+    o.changes = o.partitions = o.transfers = false;
+    o.leaders_die = 0.7;
+    o.reign_max = 8ms; // a sync takes up to 10 ms
+  });
+  CHECK(t.crashes > 100);
+}
+
 TEST_CASE("a storm of loss and crashes breaks nothing") {
   play(30, [](sim_options& o) {
     o.drop = 0.3;
