@@ -25,7 +25,7 @@ def ask(master, method, path, body=None, timeout=4.0):
 
 
 class DiskFaults:
-    """Part of the nemesis: `masters`, `chance`, `say` and `problems` are its own."""
+    """Part of the nemesis: `masters`, `chance`, `say`, `slow` and `problems` are its own."""
 
     def slow_disk(self, victim, _, seconds):
         """Slow syncs, or none at all for a while. No more than that master's own answers may suffer."""
@@ -39,10 +39,12 @@ class DiskFaults:
             low, high = self.chance.choice(((20, 60), (50, 200), (200, 500)))
             victim.disk.slow(low, high)
         self.say("  %s" % ("nothing is written" if stall else "a sync takes %d to %d ms" % (low, high)))
+        begun = time.monotonic()
         try:
             time.sleep(seconds)
         finally:
             victim.disk.heal()
+        self.slow.append((begun, time.monotonic()))
         if victim.disk.late == before:
             self.problems.append("the slow disk of %s was not felt" % victim.name)
 

@@ -98,6 +98,12 @@ def gap_after(kill, successes):
     return max(b - a for a, b in zip(steps, steps[1:])) if len(steps) > 1 else GAP_WINDOW
 
 
+def longest_pause(begun, ended, successes):
+    """Between two successes, while something lasted."""
+    inside = [begun] + [t for t in successes if begun < t < ended] + [ended]
+    return max(b - a for a, b in zip(inside, inside[1:]))
+
+
 def quantile(values, q):
     return sorted(values)[min(len(values) - 1, int(q * len(values)))]
 
@@ -159,6 +165,12 @@ def judge(run, nemesis, prober, creators, path, args):
                 print("the kill at %.1f s: %.2f s without a write" % (kill - run.begun, gap))
         if quantile(gaps, 0.99) > GAP_AIM_SECONDS * args.patience:
             problems.append("a dead leader was replaced too late")
+    if nemesis.slow:
+        pauses = [longest_pause(begun, ended, prober.successes) for begun, ended in nemesis.slow]
+        print("%d slow disks: longest time without a write p50 %.2f s, longest %.2f s" % (
+            len(pauses), quantile(pauses, 0.5), max(pauses)))
+        if max(pauses) > GAP_AIM_SECONDS * args.patience:
+            problems.append("the slow disk of one master held up the others")
     print("%d objects created and acknowledged, all looked for on every master; answers: %s" % (
         acknowledged, ", ".join("%s %d" % x for x in sorted(run.record.counts.items()))))
     print("refusals: %s" % (", ".join("%d: %d" % x for x in sorted(run.refusals.items())) or "none"))
