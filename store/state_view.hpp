@@ -5,10 +5,10 @@
 // Source: store/view.hpp.
 #pragma once
 
+#include "store/shared_slot.hpp"
 #include "store/tree.hpp"
 #include "store/view.hpp"
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,11 +45,11 @@ private:
 class published_view final : public published {
 public:
   explicit published_view(view_ptr first) : current_(std::move(first)) {}
-  view_ptr current() const override { return current_.load(std::memory_order_acquire); }
-  void set(view_ptr next) { current_.store(std::move(next), std::memory_order_release); }
+  view_ptr current() const override { return current_.load(); }
+  void set(view_ptr next) { current_.store(std::move(next)); }
 
 private:
-  std::atomic<view_ptr> current_;
+  shared_slot<const view> current_;
 };
 
 } // namespace troupe::store

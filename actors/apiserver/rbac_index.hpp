@@ -6,6 +6,7 @@
 #pragma once
 
 #include "api/rbac/authorizer.hpp"
+#include "store/shared_slot.hpp"
 #include "store/view.hpp"
 #include "store/watch_hub.hpp"
 
@@ -32,7 +33,7 @@ private:
   std::shared_ptr<store::watch_hub> hub_;
   std::shared_ptr<std::atomic<bool>> dirty_ = std::make_shared<std::atomic<bool>>(true);
   std::atomic<bool> refreshing_{false};
-  std::atomic<std::shared_ptr<const rbac::rbac_rules>> current_;
+  store::shared_slot<const rbac::rbac_rules> current_;
   std::mutex mutex_;
   std::unique_ptr<rbac::rbac_table> table_;
   bool loaded_ = false;

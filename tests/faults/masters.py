@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import ssl
 import subprocess
@@ -133,9 +134,19 @@ class Masters:
                 m.signal(signal.SIGCONT)
             except (OSError, ValueError):
                 pass
+        if self.keep:
+            self.save_logs()
         run([TROUPE, "down", "--data-dir", self.data, "--purge"], check=False, timeout=120)
         if not self.keep:
             run(["rm", "-rf", self.dir], check=False)
+
+    def save_logs(self):
+        """Beside the record, where they outlive the data."""
+        for m in self.all:
+            try:
+                shutil.copy(os.path.join(m.dir, "troupe.log"), os.path.join(self.dir, m.name + ".log"))
+            except OSError:
+                pass
 
     def statuses(self):
         """What each master says of itself (None: no answer in time)."""

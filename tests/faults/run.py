@@ -7,6 +7,7 @@ usage: run.py [--minutes M | --seconds S] [--masters N] [--seed S] [--faults NAM
 Exit status 0 when all of that held, 77 with a reason where it cannot run.
 """
 import argparse
+import datetime
 import json
 import os
 import random
@@ -34,6 +35,7 @@ class Run:
     def __init__(self, masters, seed, calm, path):
         self.masters, self.seed, self.calm = masters, seed, calm
         self.begun = time.monotonic()
+        self.began = datetime.datetime.utcnow().strftime("%H:%M:%S.%f")
         self.over = threading.Event()
         self.record = Record(path)
         self.surprises = {}
@@ -239,6 +241,9 @@ def measure(masters, chance, args):
         print("surprising answer, %d times: %s" % (count, text))
     for text in problems:
         print("FAILED: " + text)
+    if problems:
+        masters.keep = True
+        print("record and logs: %s; time 0 is %s UTC" % (masters.dir, run.began))
     print("faults: seed %d, %d masters, %d faults in %.0f s: %s" % (
         args.seed, args.masters, steps, args.seconds, "as promised" if not problems else "NOT as promised"))
     return 1 if problems else 0
