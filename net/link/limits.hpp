@@ -16,6 +16,9 @@ inline constexpr std::chrono::milliseconds session_setup{3000};
 inline constexpr std::chrono::milliseconds parting{500};
 /// Connections that have not finished handshake and hello; beyond, the oldest of them is closed.
 inline constexpr std::size_t sessions_half_open_max = 128;
+/// An answered connection request. One that the network lost is repeated by the kernel after 1, 3 and 7 s: dialing anew is
+/// quicker once the network is whole again.
+inline constexpr std::chrono::milliseconds connect_patience{700};
 /// The first frame of a session and its answer.
 inline constexpr std::size_t hello_bytes_max = 4096;
 inline constexpr int listen_backlog = 256;

@@ -1,6 +1,7 @@
 #include "net/link/secure_session.hpp"
 
 #include "net/link/handshake.hpp"
+#include "net/link/limits.hpp"
 #include "net/tls/openssl.hpp"
 
 #include <netdb.h>
@@ -60,7 +61,8 @@ result<session> connect_one(const addrinfo& to, const dial_options& o) {
   detail::tune_socket(fd);
   if (::connect(fd, to.ai_addr, to.ai_addrlen) == 0) return s;
   if (errno != EINPROGRESS) return failed(o.address, o.port, detail::errno_text(errno));
-  switch (detail::wait_for(fd, what::want_write, o.by, o.stop_fd)) {
+  const auto by = std::min(o.by, std::chrono::steady_clock::now() + limits::connect_patience);
+  switch (detail::wait_for(fd, what::want_write, by, o.stop_fd)) {
   case detail::wait_end::late: return failed(o.address, o.port, "no answer to the connection request");
   case detail::wait_end::stopped: return failed(o.address, o.port, "given up because this side stops");
   case detail::wait_end::ready: break;

@@ -91,7 +91,42 @@ const tls::key_pair& worker() {
   return pair;
 }
 
+/// A port at which connection requests are lost: its queue is full, and nobody takes from it.
+struct deaf_port {
+  int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  std::vector<int> waiting;
+  sockaddr_in at{};
+
+  deaf_port() {
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&at), size) == 0);
+    REQUIRE(::listen(listener, 0) == 0);
+    REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+    for (int i = 0; i < 4; ++i) {
+      waiting.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      (void)::connect(waiting.back(), reinterpret_cast<const sockaddr*>(&at), size);
+    }
+  }
+  ~deaf_port() {
+    for (const int fd : waiting)
+      ::close(fd);
+    ::close(listener);
+  }
+};
+
 } // namespace
+
+TEST_CASE("a connection request that was lost is given up before the kernel would repeat it") {
+  const deaf_port nobody;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto s = link::dial({.address = "127.0.0.1", .port = ntohs(nobody.at.sin_port), .by = soon()});
+  const auto took = std::chrono::steady_clock::now() - begun;
+  REQUIRE(!s.has_value());
+  CHECK(s.error().message.find("no answer to the connection request") != std::string::npos);
+  CHECK(took < 5s); // the deadline is at 10 s
+}
 
 TEST_CASE("one port serves masters and workers, and knows who they are") {
   port_lab lab({.tls = tls_of(master())});
