@@ -15,9 +15,9 @@ inline constexpr std::size_t uncommitted_bytes_max = 64u << 20; // of log entrie
 inline constexpr std::size_t gathered_txns_max = 4096;          // of one batch into the core; then it goes at once
 inline constexpr std::size_t log_entries_max = 8192;            // kept behind the applied state; then cut to half
 inline constexpr std::size_t log_bytes_max = 8u << 20;          // likewise
-inline constexpr std::size_t owed_entries_max = 16;             // applied, their objects not on disk yet; see below
+inline constexpr std::size_t owed_entries_max = 16;             // applied, their objects not on disk yet; then they go along
 inline constexpr std::size_t owed_bytes_max = 256u << 10;       // likewise
-inline constexpr std::size_t busy_group_entries = 8;            // a group of so many takes the objects along
+inline constexpr std::size_t busy_group_entries = 8;            // and with a group of so many at any time
 inline constexpr std::chrono::seconds maintain_every_max{30};   // compaction and idle flush
 inline constexpr unsigned deferred_messages_max = 64;           // handled before what they caused is sent on
 inline constexpr std::size_t forward_bytes_max = 1u << 20;      // of one batch of writes to the leader
