@@ -2,6 +2,7 @@
 // Use: dev_server DIR PORT; writes DIR/admin.kubeconfig, serves until a line (or the end) of standard input.
 #include "actors/apiserver/apiserver.hpp"
 #include "actors/raft/raft_actor.hpp"
+#include "actors/support/scheduling.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -19,9 +20,7 @@ int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const std::string dir = argv[1];
   caf::actor_system_config config;
-  config.set("scheduler.policy", caf::atom("sharing"));
-  config.set("scheduler.max-threads", std::size_t{2});
-  config.set("scheduler.max-throughput", std::size_t{100});
+  configure_scheduler(config, 2);
   caf::actor_system system(config);
   tls::pki_options po;
   po.dir = dir + "/pki";

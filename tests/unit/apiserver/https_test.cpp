@@ -1,6 +1,7 @@
 // The api server as a whole: real log, real sockets, a kubelet that is played by the test.
 #include "actors/apiserver/apiserver.hpp"
 #include "actors/raft/raft_actor.hpp"
+#include "actors/support/scheduling.hpp"
 #include "tests/support/api_lab.hpp"
 #include "tests/support/https_client.hpp"
 
@@ -90,8 +91,7 @@ struct cluster {
     static int n = 0;
     dir = std::filesystem::temp_directory_path() /
           ("troupe-apiserver-" + std::to_string(::getpid()) + "-" + std::to_string(n++));
-    config.set("scheduler.policy", caf::atom("sharing"));
-    config.set("scheduler.max-threads", std::size_t{2});
+    configure_scheduler(config, 2);
     system = std::make_unique<caf::actor_system>(config);
     raft_options ro;
     ro.data_dir = dir / "store";

@@ -1,5 +1,6 @@
 #include "tests/unit/link/link_lab.hpp"
 
+#include "actors/support/scheduling.hpp"
 #include "tests/support/api_lab.hpp"
 
 #include <caf/scoped_actor.hpp>
@@ -58,8 +59,7 @@ link_lab::link_lab() {
   static int n = 0;
   dir = std::filesystem::temp_directory_path() /
         ("troupe-link-" + std::to_string(::getpid()) + "-" + std::to_string(n++));
-  config.set("scheduler.policy", caf::atom("sharing"));
-  config.set("scheduler.max-threads", std::size_t{2});
+  configure_scheduler(config, 2);
   system = std::make_unique<caf::actor_system>(config);
   raft_options ro;
   ro.data_dir = dir / "store";

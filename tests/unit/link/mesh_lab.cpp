@@ -1,5 +1,7 @@
 #include "tests/unit/link/mesh_lab.hpp"
 
+#include "actors/support/scheduling.hpp"
+
 #include <caf/exit_reason.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -29,9 +31,7 @@ raft_actor::behavior_type inbox_of(std::shared_ptr<parcel_box> box) {
 } // namespace
 
 mesh_config::mesh_config(basp_timing timing) {
-  set("scheduler.policy", caf::atom("sharing"));
-  set("scheduler.max-threads", std::size_t{1});
-  set("scheduler.max-throughput", std::size_t{100});
+  configure_scheduler(*this, 1);
   configure_middleman(*this, timing);
 }
 

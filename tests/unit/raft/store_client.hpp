@@ -6,6 +6,7 @@
 #pragma once
 
 #include "actors/raft/raft_actor.hpp"
+#include "actors/support/scheduling.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -76,9 +77,7 @@ public:
   }
   static caf::actor_system_config& config() {
     static thread_local caf::actor_system_config cfg;
-    static thread_local bool once =
-        (cfg.set("scheduler.policy", caf::atom("sharing")), cfg.set("scheduler.max-threads", std::size_t{2}),
-         cfg.set("scheduler.max-throughput", std::size_t{100}), true);
+    static thread_local const bool once = (troupe::configure_scheduler(cfg, 2), true);
     (void)once;
     return cfg;
   }
