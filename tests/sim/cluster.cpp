@@ -41,10 +41,16 @@ cluster::cluster(world& world, recorder& rec, shape s)
     worker n;
     n.name = "w" + std::to_string(i);
     n.number = i;
-    n.engine = runtime::make_hollow_engine(
-        [this] { return std::chrono::system_clock::time_point(wall_now(w.system().clock())); });
+    n.engine = runtime::make_hollow_engine(wall_clock_of(n));
     workers.push_back(std::move(n));
   }
+}
+
+std::function<std::chrono::system_clock::time_point()> cluster::wall_clock_of(const worker& n) {
+  return [this, off = n.wall_off] {
+    return std::chrono::system_clock::time_point(wall_now(w.system().clock())) +
+           std::chrono::duration_cast<std::chrono::system_clock::duration>(*off);
+  };
 }
 
 cluster::~cluster() {
@@ -145,7 +151,7 @@ void cluster::start_worker(worker& n, master& m) {
     o.pod_cidr = "10.244." + std::to_string(n.number) + ".0/24";
     o.hollow = true;
     o.worker_threads = 0;
-    o.wall_clock = [this] { return std::chrono::system_clock::time_point(wall_now(w.system().clock())); };
+    o.wall_clock = wall_clock_of(n);
     n.kubelet = caf::actor_cast<caf::actor>(spawn_kubelet(w.system(), std::move(o)));
   });
 }

@@ -30,6 +30,8 @@ struct worker {
   std::string name;
   unsigned number = 0;
   std::shared_ptr<runtime::engine> engine;
+  /// Its wall clock is off by this; it steps both ways, as one that is set does.
+  std::shared_ptr<instant> wall_off = std::make_shared<instant>(0);
   place where = 0;
   bool up = false;
   member_id attached;
@@ -77,6 +79,7 @@ public:
 
 private:
   void start_worker(worker& n, master& m);
+  std::function<std::chrono::system_clock::time_point()> wall_clock_of(const worker& n);
 
   chance random_;
   txn_sink_actor sink_;

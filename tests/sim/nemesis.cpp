@@ -6,6 +6,7 @@ namespace troupe::sim {
 
 namespace {
 constexpr std::chrono::milliseconds tend_every{500};
+constexpr int wall_steps = 50;                   // as far as a steady clock's: up to more than a minute
 constexpr std::chrono::seconds repair_takes{10}; // after its state is back, until a member votes again for certain
 
 std::string named(const master& m) { return std::to_string(m.id().v); }
@@ -141,6 +142,8 @@ void nemesis::heal() {
     m->clock->change(cluster_.w.now(), 1, instant{0});
     m->resume();
   }
+  for (auto& n : cluster_.workers)
+    *n.wall_off = instant{0};
   known_.clear();
 }
 
@@ -200,6 +203,16 @@ void nemesis::bend_clock() {
   note("clock of " + named(*m) + " runs at " + std::to_string(rate) + " and jumps " +
        std::to_string(step.count() / 1000000) + " ms");
   m->clock->change(cluster_.w.now(), rate, step);
+  if (step > instant{0} && !cluster_.workers.empty()) set_wall_clock(rate < 1 ? -wall_steps * step : wall_steps * step);
+}
+
+/// Wall clocks are set, forwards or back; what judges by time must go by what it saw itself.
+void nemesis::set_wall_clock(instant step) {
+  auto& n =
+      cluster_
+          .workers[static_cast<std::size_t>(step.count() < 0 ? -step.count() : step.count()) % cluster_.workers.size()];
+  *n.wall_off += step;
+  note("wall clock of " + n.name + " is set by " + std::to_string(step.count() / 1000000) + " ms");
 }
 
 } // namespace troupe::sim

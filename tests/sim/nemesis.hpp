@@ -56,6 +56,7 @@ private:
   void failing_disk();
   void corrupt_one();
   void bend_clock();
+  void set_wall_clock(instant step);
   void revive(master& m);
 
   // nemesis_group.cpp: network and membership
