@@ -183,15 +183,18 @@ class Masters:
             time.sleep(0.1)
 
     def until_ready(self, seconds=60):
-        """All masters answer and are equally far."""
+        """All masters answer, and each has applied what a leader had committed when they were asked the time before:
+        they are asked one after the other, while clients go on writing."""
         deadline = time.monotonic() + seconds
-        last = None
+        last, goal = None, None
         while time.monotonic() < deadline:
             last = self.statuses()
             if all(last.values()):
                 leaders = [s for s in last.values() if s["role"] == "leader"]
-                if len(leaders) == 1 and all(s["appliedIndex"] >= leaders[0]["commitIndex"] for s in last.values()):
-                    return last
+                if len(leaders) == 1:
+                    if goal is not None and all(s["appliedIndex"] >= goal for s in last.values()):
+                        return last
+                    goal = leaders[0]["commitIndex"]
             time.sleep(0.1)
         raise RuntimeError("not all masters are back within %d s: %s\n%s" % (
             seconds, {m.name: s for m, s in last.items()},
