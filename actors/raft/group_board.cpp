@@ -53,9 +53,15 @@ void group_board::read_barrier(std::function<void(const status&)> done) {
     done(status::none());
 }
 
+/// Whoever asked before the actor had begun waits here already.
 void group_board::on_readers(std::function<void()> wake) {
-  std::lock_guard lock(mutex_);
-  wake_ = std::move(wake);
+  bool waiting = false;
+  {
+    std::lock_guard lock(mutex_);
+    wake_ = wake;
+    waiting = !readers_.empty();
+  }
+  if (waiting) wake();
 }
 
 std::vector<std::function<void(const status&)>> group_board::take_readers() {

@@ -1,3 +1,4 @@
+#include "actors/raft/group_board.hpp"
 #include "actors/raft/raft_actor.hpp"
 #include "tests/unit/raft/store_client.hpp"
 
@@ -5,6 +6,19 @@
 
 using namespace troupe;
 using namespace std::chrono_literals;
+
+TEST_CASE("a read that was asked for before the actor began is not forgotten") {
+  group_board board;
+  unsigned answered = 0, woken = 0;
+  board.read_barrier([&](const status&) { ++answered; });
+  board.on_readers([&] { ++woken; });
+  CHECK(woken == 1);
+  for (auto& r : board.take_readers())
+    r(status::none());
+  CHECK(answered == 1);
+  board.read_barrier([&](const status&) { ++answered; });
+  CHECK(woken == 2);
+}
 
 TEST_CASE("a write is answered with its revision and can be read at once") {
   temp_dir dir;
