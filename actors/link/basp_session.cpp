@@ -1,6 +1,7 @@
 #include "actors/link/basp_session.hpp"
 
 #include "actors/link/mesh_messages.hpp"
+#include "actors/support/attention.hpp"
 
 #include <caf/detail/get_process_id.hpp>
 #include <caf/io/middleman.hpp>
@@ -49,6 +50,23 @@ caf::io::connection_handle fresh_handle() {
   static std::atomic<std::int64_t> next{std::int64_t{1} << 40};
   return caf::io::connection_handle::from_int(next.fetch_add(1));
 }
+
+/// CAF's loop, which looks for something to do a while before it sleeps.
+class attentive_multiplexer final : public net::default_multiplexer {
+public:
+  using default_multiplexer::default_multiplexer;
+
+  void run() override {
+    while (num_socket_handlers() > 0) {
+      if (attention_.look([this] { return try_run_once(); })) continue;
+      run_once();
+      attention_.woke();
+    }
+  }
+
+private:
+  attention attention_;
+};
 
 } // namespace
 
@@ -262,7 +280,7 @@ handed_over hand_over(caf::actor_system& sys, link::session s, std::function<voi
 }
 
 void configure_middleman(caf::actor_system_config& config, basp_timing timing) {
-  config.load<io::middleman>();
+  config.load<io::middleman, attentive_multiplexer>();
   config.set("middleman.heartbeat-interval", caf::timespan{timing.heartbeat_every});
   config.set("middleman.connection-timeout", caf::timespan{timing.silence});
   config.set("middleman.app-identifiers", std::vector<std::string>{link::masters_protocol});

@@ -1,5 +1,6 @@
 #include "actors/link/frame_loop.hpp"
 
+#include "actors/support/attention.hpp"
 #include "actors/support/scheduling.hpp"
 
 #include <atomic>
@@ -19,6 +20,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 using instant = clock::time_point;
+using std::chrono::nanoseconds;
 
 constexpr std::size_t gather_bytes = 64 * 1024;
 constexpr std::size_t flush_bytes_max = 1024 * 1024; // of one link before the next gets its turn
@@ -26,6 +28,8 @@ constexpr int events_max = 64;
 /// A link that said nothing for so long is written to by whoever has something to say, without waking our thread; what
 /// comes closer together is gathered and leaves in one go.
 constexpr std::chrono::microseconds quiet{100};
+/// Without a link only a poke is waited for.
+constexpr std::chrono::hours idle_round{1};
 /// Our own thread did not run for so long: what it has not heard meanwhile says nothing about the others.
 constexpr std::chrono::milliseconds stalled{400};
 
@@ -110,13 +114,11 @@ public:
 
   void turn(instant until) override {
     const scoped_driver driver(*this);
-    auto wait = std::chrono::ceil<std::chrono::nanoseconds>(until - clock::now());
-    if (!links_.empty()) wait = std::min<std::chrono::nanoseconds>(wait, limits::link::loop_tick);
+    auto wait = std::chrono::ceil<nanoseconds>(until - clock::now());
+    if (!links_.empty()) wait = std::min<nanoseconds>(wait, limits::link::loop_tick);
     if (wait.count() < 0 || has_marked()) wait = {};
-    const auto s = std::chrono::floor<std::chrono::seconds>(wait);
-    const timespec t{s.count(), (wait - s).count()};
     epoll_event events[events_max];
-    serve_round(events, ::epoll_pwait2(epoll_, events, events_max, &t, nullptr));
+    serve_round(events, await(events, wait));
   }
 
   void mark(std::shared_ptr<link_impl> l) {
@@ -148,10 +150,25 @@ private:
     const scoped_driver driver(*this);
     epoll_event events[events_max];
     while (!stopping_.load(std::memory_order_acquire)) {
-      const int timeout = has_marked() ? 0 : links_.empty() ? -1 : static_cast<int>(limits::link::loop_tick.count());
-      serve_round(events, ::epoll_wait(epoll_, events, events_max, timeout));
+      const nanoseconds wait = links_.empty() ? idle_round : limits::link::loop_tick;
+      serve_round(events, await(events, has_marked() ? nanoseconds{0} : wait));
     }
     end_all();
+  }
+
+  /// How many events there are, after `wait` at the latest.
+  int await(epoll_event* events, nanoseconds wait) {
+    const auto ask = [&](nanoseconds within) {
+      const auto s = std::chrono::floor<std::chrono::seconds>(within);
+      const timespec t{s.count(), (within - s).count()};
+      return ::epoll_pwait2(epoll_, events, events_max, &t, nullptr);
+    };
+    if (wait <= nanoseconds{0}) return ask(nanoseconds{0});
+    int count = 0;
+    if (attention_.look([&] { return (count = ask(nanoseconds{0})) != 0; })) return count;
+    count = ask(wait);
+    attention_.woke();
+    return count;
   }
 
   void serve_round(const epoll_event* events, int count) {
@@ -298,6 +315,7 @@ private:
   std::vector<std::shared_ptr<link_impl>> marked_;
   std::unordered_map<link_impl*, std::shared_ptr<link_impl>> links_; // of the thread
   instant last_tick_ = clock::now(), last_round_ = last_tick_;
+  attention attention_;
   char scratch_[gather_bytes];
   std::atomic<std::thread::id> thread_id_;
   std::thread thread_;
