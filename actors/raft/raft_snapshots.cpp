@@ -8,6 +8,15 @@
 
 namespace troupe {
 
+namespace {
+struct former_state {
+  former_state(std::unique_ptr<store::state_machine> m, store::view_ptr v)
+      : machine(std::move(m)), view(std::move(v)) {}
+  std::unique_ptr<store::state_machine> machine;
+  store::view_ptr view;
+};
+} // namespace
+
 void raft_state::send_chunk(const raft::want_chunk& w) {
   auto it = outgoing_.find(w.to);
   const bool known = it != outgoing_.end() && w.of && it->second.meta.at == *w.of;
@@ -72,12 +81,17 @@ void raft_state::prepare_install(const raft::snapshot_meta& meta, write_job& job
 
 void raft_state::installed() {
   if (!arriving_) return;
+  auto former = std::make_shared<former_state>(std::move(machine_), published_->current());
   machine_ = std::move(arriving_);
   ++snapshots_taken_;
   published_->set(machine_->snapshot());
   if (options_.on_installed) options_.on_installed(mark_, *machine_->snapshot());
   hub_->start(machine_->rev(), machine_->rev()); // what lies between is unknown here: watchers behind it are told 410
   log_->info("took the whole state at index {}, revision {}", mark_.at.index.v, machine_->rev());
+  // Letting go of a large state takes longer than a thread of the links may stand still.
+  if (options_.threads)
+    self_->spawn<caf::linked + caf::detached>(
+        [former = std::move(former)](caf::event_based_actor*) mutable { former.reset(); });
 }
 
 } // namespace troupe
