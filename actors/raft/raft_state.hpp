@@ -147,6 +147,7 @@ private:
   // raft_writes.cpp
   result<void> takes_writes() const;
   void submit();
+  bool make_way();
   void refuse_waiting(const status& why);
   void append_waiting();
   void forward(store::member_id leader);
@@ -227,6 +228,7 @@ private:
   bool flush_out_ = false, maintenance_armed_ = false;
   std::optional<status> write_error_; // of the last write, until one succeeds
   std::optional<status> stuck_on_;    // why a write that others may hold already is tried again and again
+  bool made_way_ = false;             // another was to lead because there is no room here
 
   std::uint64_t tick_epoch_ = 0;
   raft::instant tick_at_ = raft::instant::max();

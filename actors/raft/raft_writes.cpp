@@ -4,6 +4,7 @@
 
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -66,11 +67,26 @@ void raft_state::submit() {
   const bool leads = core_->role_now() == raft::role::leader;
   if (!leads && !(core_->leader() && options_.transport)) return;
   // Known before anybody has it: a full disk is a clear answer, neither a leader that steps down nor an unknown fate.
-  if (auto room = takes_writes(); !room) return refuse_waiting(room.error());
+  if (auto room = takes_writes(); !room) {
+    if (leads) make_way();
+    return refuse_waiting(room.error());
+  }
+  made_way_ = false;
   if (leads)
     append_waiting();
   else
     forward(core_->leader());
+}
+
+/// Others may have room where this leader has none: then one of them is to lead. Once only until there was room again:
+/// where all disks are full the leadership comes to rest. True while it is on its way.
+bool raft_state::make_way() {
+  if (core_->transferring() || std::exchange(made_way_, true)) return core_->transferring();
+  const auto to = best_successor();
+  if (!to) return false;
+  log_->warn("the disk is full: hands leadership to member {}, which may have room", to.v);
+  step(raft::transfer_leadership{to});
+  return core_->transferring();
 }
 
 void raft_state::refuse_waiting(const status& why) {
@@ -120,9 +136,12 @@ void raft_state::take_forwards(member_id from, raft::forward_writes& f) {
     raft::propose_entries e;
     e.payloads = f.payloads;
     e.from = from;
-    const bool room = disk_->room().has_value();
-    if (room) out = core_->step(e, now());
-    why = out.accepted ? raft::refusal::none : room ? out.refused : raft::refusal::no_space;
+    if (disk_->room()) {
+      out = core_->step(e, now());
+      why = out.accepted ? raft::refusal::none : out.refused;
+    } else {
+      why = make_way() ? raft::refusal::transferring : raft::refusal::no_space;
+    }
   }
   if (why != raft::refusal::none) {
     parcel_to(from).refusals.push_back({f.term, why, f.batch, ids_of(f.payloads)});

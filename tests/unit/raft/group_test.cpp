@@ -117,17 +117,62 @@ TEST_CASE("a follower whose disk is full says so at once, while the others go on
   }
 }
 
-TEST_CASE("a leader whose disk looks full refuses with 507; one that finds it full lets another lead") {
+TEST_CASE("a leader whose disk looks full refuses with 507 and lets another lead, which takes what others forwarded") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  const auto at = lab.follower();
+  for (const bool of_another : {false, true}) {
+    CAPTURE(of_another);
+    auto& disk = *lab.members[lead].disk;
+    disk.looks_full = true;
+    const auto first = lab.propose(of_another ? at : lead, of_another ? "a" : "b");
+    lab.run(300ms);
+    if (of_another)
+      CHECK(lab.answers(at)[first].ok);
+    else
+      CHECK(lab.answers(lead)[first].error.code == 507);
+    const auto next = lab.await_leader();
+    CHECK(next != lead);
+    const auto ticket = lab.propose(next, "c" + std::to_string(of_another));
+    lab.run(200ms);
+    CHECK(lab.answers(next)[ticket].ok);
+    disk.looks_full = false;
+    const auto healed = lab.propose(lead, "d" + std::to_string(of_another));
+    lab.run(200ms);
+    CHECK(lab.answers(lead)[healed].ok);
+    if (of_another) break;
+    REQUIRE(lab.command(next, {member_command::op::transfer, lead}, 3s).code == 0);
+  }
+  CHECK(lab.same_everywhere());
+}
+
+TEST_CASE("where all disks look full everybody says 507, and the leadership comes to rest") {
+  group_lab lab(3);
+  lab.await_leader();
+  for (auto& [id, m] : lab.members)
+    m.disk->looks_full = true;
+  std::map<member_id, std::uint64_t> changes;
+  for (int round = 0; round < 20; ++round)
+    for (auto& [id, m] : lab.members) {
+      const auto before = lab.await_leader();
+      const auto refused = lab.propose(id, "a");
+      lab.run(300ms);
+      CHECK(lab.answers(id)[refused].error.code == 507);
+      if (lab.await_leader() != before) ++changes[before];
+    }
+  for (const auto& [id, n] : changes)
+    CHECK(n == 1); // each makes way once
+  for (auto& [id, m] : lab.members)
+    m.disk->looks_full = false;
+  const auto healed = lab.propose(lab.follower(), "b");
+  lab.run(300ms);
+  CHECK(lab.answers(lab.follower())[healed].ok);
+}
+
+TEST_CASE("a leader that finds its disk full lets another lead") {
   group_lab lab(3);
   const auto lead = lab.await_leader();
   auto& disk = *lab.members[lead].disk;
-  disk.looks_full = true;
-  for (const auto at : {lead, lab.follower()}) {
-    const auto refused = lab.propose(at, "a");
-    lab.run(200ms);
-    CHECK(lab.answers(at)[refused].error.code == 507);
-  }
-  disk.looks_full = false;
   disk.is_full = true;
   const auto at = lab.follower();
   const auto ticket = lab.propose(at, "b");
