@@ -37,7 +37,7 @@ effects raft_core::step(const event& e, instant now) {
 
 void raft_core::finish_step() {
   if (!persisting_) hand_out_persist();
-  out_.apply = log_.take_applicable();
+  out_.apply = log_.take_applicable(disk_refuses_ && !installing());
   while (configs_.size() > 1 && configs_[1].first <= log_.applied()) {
     configs_.pop_front();
     out_.config = configs_.front().second;
@@ -103,7 +103,7 @@ void raft_core::on(const tick&) {
 }
 
 void raft_core::on(const persisted&) {
-  persisting_ = installing_ = false;
+  persisting_ = installing_ = disk_refuses_ = false;
   durable_hard_ = handed_hard_;
   log_.written();
   if (role_ == role::leader) advance_commit();
@@ -111,6 +111,7 @@ void raft_core::on(const persisted&) {
 
 void raft_core::on(const persist_failed&) {
   if (!alone()) {
+    disk_refuses_ = true;
     if (role_ == role::leader) become_follower(hard_.term, {});
     return;
   }

@@ -12,7 +12,9 @@
 //   4. answer `reads` whose index is applied; read `want_chunks`;
 //   5. call tick no later than `wake_at`.
 // When the persist is durable: send its `then_send`, then step(persisted). Term and vote, then entries, are durable
-// before any message that rests on them, and an entry is applied only when it is committed and durable here.
+// before any message that rests on them, and an entry is applied only when it is committed and durable here. But while
+// the disk refuses a write (persist_failed, in a group), what a majority holds is applied without it, so that reads go
+// on; the shell then saves no state that is ahead of its log. A restart forgets such entries and gets them again.
 #pragma once
 
 #include "actors/raft/quorum.hpp"
@@ -29,8 +31,8 @@ struct core_options {
   duration heartbeat_every = std::chrono::milliseconds(50);
   duration election_min = std::chrono::milliseconds(500); // jittered up to twice this
   bool lease_reads = false; // answer reads without a round while a quorum answered recently; trusts clock rates
-  /// Commits that follow each other this closely are told at once only to who waits for one, with an entry of its own or
-  /// a read; the others hear with the next append, or this long after: telling everybody each time costs as much as
+  /// Commits that follow each other this closely are told at once only to who waits for one, with an entry of its own
+  /// or a read; the others hear with the next append, or this long after: telling everybody each time costs as much as
   /// replicating. 0: everybody at once. So is told what must not wait: a membership change, and a term's first commit.
   duration tell_within = std::chrono::milliseconds(5);
   std::size_t append_bytes_max = 64 << 10; // of one append message: a snapshot or batch never delays a heartbeat
@@ -164,6 +166,7 @@ private:
   bool persisting_ = false;
   bool installing_ = false; // the persist that is out replaces the log
   bool recovering_;
+  bool disk_refuses_ = false;  // with others: the persist that is out is tried again and again
   bool write_refused_ = false; // alone: do not offer term and vote again before there is something new to write
 
   instant election_at_ = instant::max();

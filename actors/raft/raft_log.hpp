@@ -6,7 +6,8 @@
 //
 //   base     applied    commit      stable     handed      last
 //    | forgotten | can be forgotten | ... durable | being written | waits for the next persist
-// commit and stable move independently on a follower; apply stops at the smaller one.
+// commit and stable move independently on a follower; apply stops at the smaller one, or, where the disk refuses
+// writes, goes ahead of stable up to commit.
 #pragma once
 
 #include "actors/raft/raft_types.hpp"
@@ -69,9 +70,9 @@ public:
   void written() { stable_ = std::max(stable_, handed_); }
   void write_failed() { handed_ = stable_; }
 
-  std::vector<log_entry> take_applicable() {
+  std::vector<log_entry> take_applicable(bool ahead_of_disk) {
     std::vector<log_entry> out;
-    const auto end = std::min(commit_, stable_);
+    const auto end = ahead_of_disk ? commit_ : std::min(commit_, stable_);
     for (auto i = applied_.next(); i <= end; i = i.next())
       out.push_back(at(i));
     if (!out.empty()) applied_ = end;

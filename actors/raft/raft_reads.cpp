@@ -76,8 +76,7 @@ void raft_state::fail_late_barriers() {
   const auto t = now();
   for (std::size_t i = 0; i < barriers_.size();) {
     auto& b = barriers_[i];
-    // What is confirmed, but cannot reach this disk, is not worth waiting for: others can answer.
-    if (b.since + limits::read_patience <= t || (b.upto && stuck_on_)) {
+    if (b.since + limits::read_patience <= t) {
       const auto why = late_read(b);
       auto readers = std::move(b.readers);
       barriers_.erase(barriers_.begin() + static_cast<std::ptrdiff_t>(i));

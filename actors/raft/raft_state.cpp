@@ -144,7 +144,7 @@ void raft_state::start_write(raft::persist_effect& p) {
   job->group.append = std::move(p.append);
   for (const auto& e : job->group.append)
     log_bytes_ += e.bytes();
-  if (!p.install && worth_saving(p)) {
+  if (!p.install && worth_saving(p) && mark_.at.index <= core_->log().handed()) {
     job->group.changes = std::exchange(unsaved_, {});
     if (!job->group.changes.empty() || mark_.at.index > core_->log().base().index) job->group.applied = mark_;
     trim_log(job->group);

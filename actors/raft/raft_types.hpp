@@ -123,7 +123,8 @@ struct propose_entries {
 struct propose_check {}; // every member shall report the hash of its state as of this entry
 struct persisted {};     // the one persist effect that was handed out is durable
 /// The persist could not be written. Of a member without others, what it would have appended is cut off and nothing
-/// of it counts. With others it may be theirs already: a leader steps down, and the shell goes on trying that write.
+/// of it counts. With others it may be theirs already: a leader steps down, the shell goes on trying that write, and
+/// meanwhile what is committed is applied though it is not durable here.
 struct persist_failed {};
 struct read_index {
   std::uint64_t id = 0;

@@ -70,7 +70,8 @@ void raft_state::arm_maintenance() {
 
 void raft_state::flush_unsaved(bool close) {
   auto job = std::make_shared<write_job>();
-  if (!arriving_) { // else the objects of the arriving snapshot are on their way already
+  // The objects of an arriving snapshot are on their way already; what is ahead of the log on disk must not reach it.
+  if (!arriving_ && mark_.at.index <= core_->log().stable()) {
     job->group.changes = std::exchange(unsaved_, {});
     job->group.applied = mark_;
     owed_entries_ = owed_bytes_ = 0;

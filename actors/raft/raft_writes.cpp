@@ -52,8 +52,7 @@ std::vector<raft::write_id> ids_of(const std::vector<raft::bytes_ptr>& payloads)
 }
 } // namespace
 
-/// An answer comes from what was applied here, and nothing is applied that is not on this disk: who cannot write takes
-/// no writes, whoever leads.
+/// Who cannot write takes no writes, whoever leads: of what it does not hold itself it cannot say more than it hears.
 result<void> raft_state::takes_writes() const {
   if (!stuck_on_) return disk_->room();
   if (stuck_on_->code == 507) return *stuck_on_;

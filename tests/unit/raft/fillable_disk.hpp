@@ -14,16 +14,26 @@ public:
   explicit fillable_disk(std::unique_ptr<troupe::store::rocks_backend> b) : below_(std::move(b)) {}
 
   bool looks_full = false, is_full = false;
+  int fills_after = -1;   // so many writes; negative: never
+  bool ran_ahead = false; // it was to hold the state of an entry that its log does not reach
 
   troupe::result<troupe::store::recovered_state> recover(troupe::store::state_machine& m) override {
-    return below_->recover(m);
+    auto found = below_->recover(m);
+    if (found) last_ = found->log.empty() ? found->base.index : found->log.back().index;
+    return found;
   }
   troupe::result<troupe::store::history_window> read_history(const troupe::store::state_machine& m, std::size_t events,
                                                              std::size_t bytes) override {
     return below_->read_history(m, events, bytes);
   }
   troupe::result<void> write(const troupe::store::write_group& g) override {
-    return is_full ? full() : below_->write(g);
+    if (fills_after == 0) is_full = true;
+    if (fills_after >= 0) --fills_after;
+    if (is_full) return full();
+    if (!g.append.empty()) last_ = g.append.back().index;
+    if (g.install) last_ = g.applied->at.index;
+    if (g.applied && g.applied->at.index > last_) ran_ahead = true;
+    return below_->write(g);
   }
   troupe::result<void> room() const override { return looks_full ? full() : below_->room(); }
   troupe::result<troupe::store::object_ptr> get_at(const troupe::store::key_ref& k,
@@ -45,4 +55,5 @@ private:
   static troupe::result<void> full() { return troupe::errors::insufficient_storage("no space left (for a test)"); }
 
   std::unique_ptr<troupe::store::rocks_backend> below_;
+  troupe::store::log_index last_; // of its log
 };

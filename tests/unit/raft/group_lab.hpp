@@ -101,11 +101,12 @@ public:
       if (id != lead) return id;
     return {};
   }
-  std::uint64_t propose(member_id at, const std::string& name, std::uint64_t expected = 0, std::uint64_t fence = 0) {
+  std::uint64_t propose(member_id at, const std::string& name, std::uint64_t expected = 0, std::uint64_t fence = 0,
+                        std::size_t bytes = 2) {
     auto p = std::make_shared<troupe::propose>();
     p->ticket = ++tickets_;
     p->change.compares.push_back({{"t", "", name}, expected});
-    p->change.puts.push_back({{"t", "", name}, "{}", std::string::npos});
+    p->change.puts.push_back({{"t", "", name}, "{" + std::string(bytes - 2, ' ') + "}", std::string::npos});
     p->change.fence_term = fence;
     caf::anon_send(members[at].raft.raft, std::move(p), members[at].sink);
     scheduler.run();

@@ -108,7 +108,7 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
   else if (verb == "persist")
     finish_write(id);
   else if (verb == "fail")
-    step(id, persist_failed{}), members_[id].writing.reset();
+    fail_write(id);
   else if (verb == "manual")
     members_[id].manual = true;
   else if (verb == "auto")
@@ -207,6 +207,14 @@ void scenario_world::perform(std::uint64_t id, effects e) {
   if (e.persist) m.writing = std::move(e.persist);
   for (const auto& x : e.want_chunks)
     serve(id, x);
+}
+
+/// Of a member with others the write stays: `persist` repeats it.
+void scenario_world::fail_write(std::uint64_t id) {
+  auto& m = members_[id];
+  const bool alone = m.core && all_members(m.core->config()).size() == 1;
+  step(id, persist_failed{});
+  if (alone) m.writing.reset();
 }
 
 void scenario_world::finish_write(std::uint64_t id) {

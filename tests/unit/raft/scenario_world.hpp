@@ -40,6 +40,7 @@ private:
   void step(std::uint64_t id, const event& e);
   void perform(std::uint64_t id, effects e);
   void finish_write(std::uint64_t id);
+  void fail_write(std::uint64_t id);
   void start(std::uint64_t id);
   void elect(std::uint64_t id);
   void elapse(std::uint64_t ms);
