@@ -59,7 +59,7 @@ class DiskFaults:
         victim.disk.fill(room, told)
         try:
             begun = time.monotonic()
-            answers = self.while_full(victim, others, how == "sudden")
+            answers = self.while_full(victim, others)
             time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))
         finally:
             victim.disk.heal()
@@ -70,7 +70,7 @@ class DiskFaults:
 
     full_disk_leader = full_disk_follower = full_disk
 
-    def while_full(self, victim, others, sudden):
+    def while_full(self, victim, others):
         """Asks every master to read and to write. What any of them says must be one of the promised answers."""
         told = []
         for m in [victim] + others:
@@ -81,8 +81,10 @@ class DiskFaults:
             if stale != 200:
                 self.problems.append("%s: a read of what is there: %d while the disk of %s is full" % (
                     m.name, stale, victim.name))
-            # Who cannot write down a new term is mute in it: a leader that a full disk surprised may be.
-            if read != 200 and not (sudden and m is victim and read == 503):
+            # Who cannot write down a new term is mute in it: one that was surprised while it wrote may be.
+            if m is victim:
+                self.read_while_full.append(read)
+            if read != 200 and (m is not victim or read != 503):
                 self.problems.append("%s: a read: %d while the disk of %s is full: %s" % (
                     m.name, read, victim.name, said.get("message", "")))
             if write == 507 and m is not victim:

@@ -114,6 +114,7 @@ class Nemesis(DiskFaults):
         self.wires = {m: Wires(m) for m in masters.all}
         self.starting = []
         self.kills = []  # times at which a leader was killed
+        self.read_while_full = []  # what the one whose disk was full answered
         self.slow = []  # from when to when a disk was slow
         self.log = []
         self.problems = []  # what did not hold while a fault lasted
