@@ -58,15 +58,21 @@ result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
   return broken ? heal() : result<void>{};
 }
 
-/// Asks the disk itself: what statvfs says may not be for us (quotas), nor be there.
-result<void> rocks_backend::impl::room_to_reopen() const {
+/// Asks the disk itself: what statvfs says may not be for us (quotas), nor be there; and a sync may still fail.
+result<void> rocks_backend::impl::may_reopen() const {
   const int fd = ::open(opt.dir.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
   if (fd < 0) return free_at_least(reopen_bytes_min);
-  const int error = ::posix_fallocate(fd, 0, reopen_bytes_min);
+  const int full = ::posix_fallocate(fd, 0, reopen_bytes_min);
+  const bool synced = ::pwrite(fd, "x", 1, 0) == 1 && ::fsync(fd) == 0;
+  const auto why = std::string(std::strerror(errno));
   ::close(fd);
-  if (error != ENOSPC && error != EDQUOT) return {};
-  return errors::insufficient_storage("no space left in " + opt.dir +
-                                      ": writes are refused until there is; reads go on");
+  if (full == ENOSPC || full == EDQUOT)
+    return errors::insufficient_storage("no space left in " + opt.dir +
+                                        ": writes are refused until there is; reads go on");
+  if (!synced)
+    return errors::internal("the disk of " + opt.dir + " does not take what is written to it: " + why +
+                            "; writes are refused until it does, reads go on");
+  return {};
 }
 
 /// Opens the database anew, which ends every error and drops what was half written. Not DB::Resume: after it
@@ -75,7 +81,7 @@ result<void> rocks_backend::impl::room_to_reopen() const {
 /// beginning.
 result<void> rocks_backend::impl::heal() {
   if (db)
-    if (auto r = room_to_reopen(); !r) return r;
+    if (auto r = may_reopen(); !r) return r;
   std::lock_guard g(use);
   db.reset();
   if (auto opened = open_generation(); !opened) return opened.error();

@@ -82,7 +82,7 @@ struct rocks_backend::impl {
   // rocks_backend.cpp
   result<void> room(std::uint64_t bytes) const;
   result<void> free_at_least(std::uint64_t bytes) const;
-  result<void> room_to_reopen() const;
+  result<void> may_reopen() const;
   result<void> ensure_space(bool adds, std::uint64_t bytes);
   result<void> heal();
   result<void> remember(const write_group& g);

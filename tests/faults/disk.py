@@ -1,14 +1,14 @@
-"""disk: the control of disk_fault.cpp: makes the disk of each master slow or full, at any moment, and well again."""
+"""disk: the control of disk_fault.cpp: makes the disk of each master slow, full or failing, and well again."""
 import mmap
 import os
 import struct
 
 from places import DISK_FAULT
 
-SLOT_BYTES = 240
+SLOT_BYTES = 248
 SLOTS_MAX = 8
 # Where the fields of a slot lie (disk_fault.cpp): the name first, then these.
-SYNC_US, STALLED, FULL, ROOM, TOLD, LATE, REFUSED = 192, 200, 204, 208, 216, 224, 232
+SYNC_US, STALLED, FULL, ROOM, TOLD, LATE, REFUSED, FAILING = 192, 200, 204, 208, 216, 224, 232, 240
 
 
 class Disk:
@@ -38,9 +38,14 @@ class Disk:
         self.put("Q", TOLD, told)
         self.put("I", FULL, 1)
 
+    def fail(self):
+        """Syncs say EIO."""
+        self.put("Q", FAILING, 1)
+
     def heal(self):
         self.put("III", SYNC_US, 0, 0, 0)
         self.put("I", FULL, 0)
+        self.put("Q", FAILING, 0)
 
     @property
     def late(self):

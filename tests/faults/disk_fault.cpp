@@ -45,7 +45,8 @@ F* next(F*, const char* name) {
   }())
 
 bool calm() {
-  return !slots || std::none_of(slots, slots + slots_max, [](const slot& s) { return s.slow() || s.full != 0; });
+  return !slots || std::none_of(slots, slots + slots_max,
+                                [](const slot& s) { return s.slow() || s.full != 0 || s.failing != 0; });
 }
 
 slot* slot_of(std::string_view path) {
@@ -93,6 +94,15 @@ void take_time(slot* s, bool sync) {
   if (!s || !(s->stalled != 0 || (sync && s->sync_us_max != 0))) return;
   ++s->late;
   wait_while(*s, sync);
+}
+
+/// A sync: false, it fails.
+bool syncs(slot* s) {
+  take_time(s, true);
+  if (!s || s->failing == 0) return true;
+  ++s->refused;
+  errno = EIO;
+  return false;
 }
 
 /// How much of `size` fits; 0 with ENOSPC: nothing.
@@ -151,18 +161,9 @@ ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
 }
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) { return pwrite(fd, data, size, at); }
 
-int fsync(int fd) {
-  take_time(slot_of(fd), true);
-  return NEXT(fsync)(fd);
-}
-int fdatasync(int fd) {
-  take_time(slot_of(fd), true);
-  return NEXT(fdatasync)(fd);
-}
-int syncfs(int fd) noexcept {
-  take_time(slot_of(fd), true);
-  return NEXT(syncfs)(fd);
-}
+int fsync(int fd) { return syncs(slot_of(fd)) ? NEXT(fsync)(fd) : -1; }
+int fdatasync(int fd) { return syncs(slot_of(fd)) ? NEXT(fdatasync)(fd) : -1; }
+int syncfs(int fd) noexcept { return syncs(slot_of(fd)) ? NEXT(syncfs)(fd) : -1; }
 int sync_file_range(int fd, off64_t at, off64_t size, unsigned flags) {
   take_time(slot_of(fd), (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER)) != 0);
   return NEXT(sync_file_range)(fd, at, size, flags);

@@ -1,10 +1,10 @@
-// disk_fault: makes the disk of a process slow or full whenever it is told to. Preloaded into a master, where
-// tests/faults/
-//             disk.py tells it; or linked into a unit test, which does so itself.
+// disk_fault: makes the disk of a process slow, full or failing whenever it is told to. Preloaded into a master, where
+//             tests/faults/disk.py tells it; or linked into a unit test, which does so itself.
 // Owner:  whoever made the slots: one per directory, and only files beneath it are touched.
 // Units:  microseconds, bytes.
-// Errors: ENOSPC to the program that writes. Preloaded without a control file (TROUPE_FAULT_DISK) it does nothing.
-// Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be slow, and the one syncs unlike the
+// Errors: ENOSPC to the program that writes, EIO to the one that syncs. Preloaded without a control file
+// (TROUPE_FAULT_DISK) it does nothing. Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be
+// slow, and the one syncs unlike the
 //         disk beneath it, the other not at all.
 //
 // A full disk takes what is left, so that the last write is cut short, and then nothing; what statvfs tells of it is
@@ -27,6 +27,7 @@ struct slot {
   std::atomic<std::int64_t> room;           // while full: bytes that can still be written
   std::atomic<std::uint64_t> told_bytes;    // while full: what statvfs says is free
   std::atomic<std::uint64_t> late, refused; // what was done so far
+  std::atomic<std::uint64_t> failing;       // syncs do nothing and say EIO
 
   bool holds(std::string_view path) const {
     const std::string_view dir(directory);
@@ -34,7 +35,7 @@ struct slot {
   }
   bool slow() const { return sync_us_max != 0 || stalled != 0; }
 };
-static_assert(sizeof(slot) == 240);
+static_assert(sizeof(slot) == 248);
 
 inline constexpr std::size_t slots_max = 8;
 

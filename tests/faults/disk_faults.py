@@ -1,5 +1,5 @@
-"""disk_faults: what the nemesis does to disks, and what must hold while one is full: reads go on, a write is refused
-with 507 or done by others, and it heals by itself when there is space again."""
+"""disk_faults: what the nemesis does to disks, and what must hold while one is full or fails to sync: reads go on, a
+write is refused or done by others, and it heals by itself when the disk does."""
 import json
 import time
 
@@ -25,7 +25,7 @@ def ask(master, method, path, body=None, timeout=4.0):
 
 
 class DiskFaults:
-    """Part of the nemesis: `masters`, `chance`, `say`, `slow` and `problems` are its own."""
+    """Part of the nemesis: Others of its members are the nemesis' own."""
 
     def slow_disk(self, victim, _, seconds):
         """Slow syncs, or none at all for a while. No more than that master's own answers may suffer."""
@@ -59,7 +59,7 @@ class DiskFaults:
         victim.disk.fill(room, told)
         try:
             begun = time.monotonic()
-            answers = self.while_full(victim, others)
+            answers = self.while_refused(victim, others, "full", 507)
             time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))
         finally:
             victim.disk.heal()
@@ -70,8 +70,27 @@ class DiskFaults:
 
     full_disk_leader = full_disk_follower = full_disk
 
-    def while_full(self, victim, others):
+    def failing_disk(self, victim, others, seconds):
+        """Syncs fail. Nobody may count what this master was to hold."""
+        before = victim.disk.refused
+        victim.disk.fail()
+        try:
+            begun = time.monotonic()
+            answers = self.while_refused(victim, others, "failing", 500)
+            time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))
+        finally:
+            victim.disk.heal()
+        refused = victim.disk.refused - before
+        self.say("  %s; %d syncs failed; healed after %.1f s" % (answers, refused, self.until_written(victim)))
+        if refused == 0:
+            self.problems.append("the failing disk of %s was not felt" % victim.name)
+
+    failing_disk_leader = failing_disk_follower = failing_disk
+
+    def while_refused(self, victim, others, how, refusal):
         """Asks every master to read and to write. What any of them says must be one of the promised answers."""
+        disk = "while the disk of %s is %s" % (victim.name, how)
+        led = self.was_leader is victim
         told = []
         for m in [victim] + others:
             stale, _ = ask(m, "GET", LIST + "?resourceVersion=0")
@@ -79,21 +98,18 @@ class DiskFaults:
             write, document = ask(m, "PUT", PROBE, config_map("full-disk", "x", namespace=PROBES))
             told.append("%s %d %d %d" % (m.name, stale, read, write))
             if stale != 200:
-                self.problems.append("%s: a read of what is there: %d while the disk of %s is full" % (
-                    m.name, stale, victim.name))
-            # Who cannot write down a new term is mute in it: one that was surprised while it wrote may be.
-            if m is victim:
-                self.read_while_full.append(read)
+                self.problems.append("%s: a read of what is there: %d %s" % (m.name, stale, disk))
+            # Who cannot write down a new term is mute in it: a leader that was surprised while it wrote is.
+            if m is victim and not led:
+                self.read_while_refused.append(read)
             if read != 200 and (m is not victim or read != 503):
-                self.problems.append("%s: a read: %d while the disk of %s is full: %s" % (
-                    m.name, read, victim.name, said.get("message", "")))
-            if write == 507 and m is not victim:
-                self.problems.append("%s: a write: 507 though only the disk of %s is full" % (m.name, victim.name))
+                self.problems.append("%s: a read: %d %s: %s" % (m.name, read, disk, said.get("message", "")))
+            if write == refusal and m is not victim:
+                self.problems.append("%s: a write: %d, but only %s" % (m.name, write, disk[6:]))
             if write == 507 and document.get("reason") != "InsufficientStorage":
                 self.problems.append("%s: 507 with another reason: %s" % (m.name, json.dumps(document)))
-            if write not in (200, 201, 404, 409, 503, 507):
-                self.problems.append("%s: a write: %d while the disk of %s is full: %s" % (
-                    m.name, write, victim.name, json.dumps(document)))
+            if write not in (200, 201, 404, 409, 503, refusal):
+                self.problems.append("%s: a write: %d %s: %s" % (m.name, write, disk, json.dumps(document)))
         return ", ".join(told)
 
     def until_written(self, victim):

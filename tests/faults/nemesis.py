@@ -107,14 +107,15 @@ class Nemesis(DiskFaults):
     WEIGHTS = {"kill_leader": 30, "kill_follower": 8, "stop_leader": 5, "pause_leader": 8, "pause_follower": 4,
                "stutter_leader": 5, "cut_leader": 8, "cut_leader_in": 6, "cut_leader_out": 6, "cut_follower": 4,
                "loss": 6, "delay": 6, "kill_all": 2, "slow_disk_leader": 7, "slow_disk_follower": 4,
-               "full_disk_leader": 7, "full_disk_follower": 4}
+               "full_disk_leader": 7, "full_disk_follower": 4, "failing_disk_leader": 4, "failing_disk_follower": 3}
 
     def __init__(self, masters, chance, say):
         self.masters, self.chance, self.say = masters, chance, say
         self.wires = {m: Wires(m) for m in masters.all}
         self.starting = []
         self.kills = []  # times at which a leader was killed
-        self.read_while_full = []  # what the one whose disk was full answered
+        self.was_leader = None  # when the fault began
+        self.read_while_refused = []  # what a follower whose disk took no writes answered
         self.slow = []  # from when to when a disk was slow
         self.log = []
         self.problems = []  # what did not hold while a fault lasted
@@ -132,7 +133,7 @@ class Nemesis(DiskFaults):
 
     def step(self, name):
         self.masters.until_all_answer()
-        leader = self.masters.leader()
+        leader = self.was_leader = self.masters.leader()
         others = [m for m in self.masters.all if m is not leader]
         follower = self.chance.choice(others)
         seconds = self.chance.uniform(1.0, 2.5)

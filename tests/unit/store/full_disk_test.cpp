@@ -1,5 +1,5 @@
 // A disk that is found full only by the write that does not fit, which is cut off anywhere: free space that others
-// take, quotas, storage that promises more than it has.
+// take, quotas, storage that promises more than it has. And one whose syncs fail.
 #include "tests/faults/disk_fault.hpp"
 #include "tests/unit/store/store_dir.hpp"
 
@@ -114,4 +114,40 @@ TEST_CASE("what RocksDB writes behind our back meets the full disk, too: nothing
   auto back = disk->recover(m);
   REQUIRE_MESSAGE(bool(back), back.error().message);
   CHECK(back->log.size() == index - 1);
+}
+
+TEST_CASE("what a sync that failed was to make durable is refused, written again, and nothing acknowledged is lost") {
+  store_dir dir;
+  faulty_disk fault(dir.path);
+  std::mt19937_64 rng(13);
+  auto disk = open(dir.path + "/store");
+  state_machine none;
+  REQUIRE(bool(disk->recover(none)));
+  std::uint64_t index = 1;
+  for (int round = 0; round < 20; ++round) {
+    CAPTURE(round);
+    for (int i = 0; i < 20; ++i, ++index)
+      REQUIRE(bool(disk->write(group_at(index + 1, rng() % 3000))));
+    fault.slots[0].failing = 1;
+    for (int i = 0; i < 3; ++i) {
+      const auto r = disk->write(group_at(index + 1, 100));
+      REQUIRE_FALSE(bool(r));
+      CHECK_MESSAGE(r.error().code == 500, r.error().message);
+      CHECK(r.error().reason != "StoreDamaged");
+      const auto read = disk->get_at({"pods", "ns", "x"}, 0);
+      CHECK_MESSAGE(bool(read), read.error().message);
+    }
+    fault.slots[0].failing = 0;
+    auto r = disk->write(group_at(index + 1, 100));
+    REQUIRE_MESSAGE(bool(r), r.error().message);
+    ++index;
+    if (round % 3 != 0) continue;
+    disk.reset();
+    disk = open(dir.path + "/store");
+    state_machine m;
+    auto back = disk->recover(m);
+    REQUIRE_MESSAGE(bool(back), back.error().message);
+    CHECK(back->log.back().index == log_index{index});
+    CHECK(back->log.size() == index - 1);
+  }
 }
