@@ -34,6 +34,8 @@ inline constexpr std::chrono::seconds fate_patience{10};            // for the a
 inline constexpr std::chrono::seconds read_patience{3};             // for a leader that confirms a read: 503
 inline constexpr std::chrono::milliseconds read_repeat{300};        // a question to the leader may be lost
 inline constexpr std::chrono::seconds command_patience{15};         // for a membership change to be committed: 504
+inline constexpr std::chrono::seconds make_way_pause_min{5}; // after a full disk handed over: before it does again;
+inline constexpr std::chrono::minutes make_way_pause_max{5}; // twice as long each time
 inline constexpr std::chrono::milliseconds handover_patience{1500}; // for another leader, before a planned stop
 inline constexpr std::chrono::seconds stop_patience{3};             // for open writes, before a planned stop
 inline constexpr std::chrono::seconds snapshot_idle_max{30};        // an outgoing snapshot nobody asks for is forgotten

@@ -116,11 +116,12 @@ void raft_state::settle_commands() {
 }
 
 /// Of the voters that hold everything (else of all reachable ones): highest priority, then most of the log.
-member_id raft_state::best_successor() const {
+member_id raft_state::best_successor(const std::vector<member_id>& but) const {
   member_id best;
   std::tuple<bool, int, std::uint64_t> best_rank;
   for (const auto& [id, p] : core_->members()) {
-    if (id == options_.member || !raft::is_voter(core_->config(), id) || p.how == raft::progress::mode::snapshot)
+    if (id == options_.member || !raft::is_voter(core_->config(), id) || p.how == raft::progress::mode::snapshot ||
+        raft::contains(but, id))
       continue;
     if (now() - p.last_contact > options_.timing.election_min) continue;
     auto wish = options_.priorities.find(id);

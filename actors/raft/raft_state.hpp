@@ -148,6 +148,7 @@ private:
   result<void> takes_writes() const;
   void submit();
   bool make_way();
+  void there_is_room();
   void refuse_waiting(const status& why);
   void append_waiting();
   void forward(store::member_id leader);
@@ -182,7 +183,7 @@ private:
   void settle_commands();
   void begin_stop();
   void finish_stop();
-  store::member_id best_successor() const;
+  store::member_id best_successor(const std::vector<store::member_id>& but = {}) const;
 
   // raft_upkeep.cpp
   void arm_maintenance();
@@ -228,7 +229,10 @@ private:
   bool flush_out_ = false, maintenance_armed_ = false;
   std::optional<status> write_error_; // of the last write, until one succeeds
   std::optional<status> stuck_on_;    // why a write that others may hold already is tried again and again
-  bool made_way_ = false;             // another was to lead because there is no room here
+  // Leadership was handed on because there is no room here: to whom, and when it may be again.
+  std::vector<store::member_id> made_way_for_;
+  raft::instant make_way_at_{0};
+  raft::duration make_way_pause_{0};
 
   std::uint64_t tick_epoch_ = 0;
   raft::instant tick_at_ = raft::instant::max();

@@ -70,22 +70,36 @@ void raft_state::submit() {
     if (leads) make_way();
     return refuse_waiting(room.error());
   }
-  made_way_ = false;
+  there_is_room();
   if (leads)
     append_waiting();
   else
     forward(core_->leader());
 }
 
-/// Others may have room where this leader has none: then one of them is to lead. Once only until there was room again:
-/// where all disks are full the leadership comes to rest. True while it is on its way.
+/// Others may have room where this leader has none: then one of them is to lead, another one each time. Where all disks
+/// are full the leadership moves ever more seldom. True while it is on its way.
 bool raft_state::make_way() {
-  if (core_->transferring() || std::exchange(made_way_, true)) return core_->transferring();
-  const auto to = best_successor();
+  if (core_->transferring() || now() < make_way_at_) return core_->transferring();
+  auto to = best_successor(made_way_for_);
+  if (!to) {
+    made_way_for_.clear();
+    to = best_successor();
+  }
   if (!to) return false;
+  made_way_for_.push_back(to);
+  make_way_pause_ =
+      std::clamp<raft::duration>(2 * make_way_pause_, limits::make_way_pause_min, limits::make_way_pause_max);
+  make_way_at_ = now() + make_way_pause_;
   log_->warn("the disk is full: hands leadership to member {}, which may have room", to.v);
   step(raft::transfer_leadership{to});
   return core_->transferring();
+}
+
+void raft_state::there_is_room() {
+  made_way_for_.clear();
+  make_way_at_ = raft::instant{0};
+  make_way_pause_ = {};
 }
 
 void raft_state::refuse_waiting(const status& why) {
