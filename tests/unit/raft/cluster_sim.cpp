@@ -217,7 +217,7 @@ void cluster_sim::apply(member& m, const log_entry& e) {
   m.state = mix(m.state, e);
   if (opt_.record)
     opt_.record->applied.push_back({stamp(), m.id, static_cast<std::uint32_t>(m.life + 1), e.index, e.term, e.kind,
-                                    sim::hash_of(payload), e.index.v, m.state, 0});
+                                    e.payload ? sim::hash_of(payload) : 0, e.index.v, m.state, 0});
   auto [s, first] = state_at_.try_emplace(e.index.v, m.state);
   if (!first && s->second != m.state) wrong("states differ at " + std::to_string(e.index.v));
   if (m.core->role_now() == role::leader) { // its proposer hears of it now
@@ -349,7 +349,7 @@ void cluster_sim::inject() {
     if (!m.core) return;
     // First the state machine is made durable, then what it covers is forgotten.
     auto& d = m.disk;
-    if (m.applied < d.base.index) return;
+    if (m.applied < d.base.index || m.applied > m.core->log().stable()) return; // never ahead of its log
     const auto keep = pick(6);
     if (m.writing && m.writing->install) return;
     d.applied = m.applied;
