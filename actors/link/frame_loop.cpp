@@ -159,7 +159,9 @@ private:
   /// How many events there are, after `wait` at the latest.
   int await(epoll_event* events, nanoseconds wait) {
     const auto ask = [&](nanoseconds within) {
-      const auto s = std::chrono::floor<std::chrono::seconds>(within);
+      const auto ms = std::chrono::floor<std::chrono::milliseconds>(within);
+      if (ms == within) return ::epoll_wait(epoll_, events, events_max, static_cast<int>(ms.count()));
+      const auto s = std::chrono::floor<std::chrono::seconds>(within); // a driven loop, on Linux 5.11 and later
       const timespec t{s.count(), (within - s).count()};
       return ::epoll_pwait2(epoll_, events, events_max, &t, nullptr);
     };

@@ -15,7 +15,7 @@ inline constexpr std::size_t uncommitted_bytes_max = 64u << 20; // of log entrie
 inline constexpr std::size_t gathered_txns_max = 4096;          // of one batch into the core; then it goes at once
 inline constexpr std::size_t log_entries_max = 8192;            // kept behind the applied state; then cut to half
 inline constexpr std::size_t log_bytes_max = 8u << 20;          // likewise
-inline constexpr std::size_t owed_entries_max = 16;             // applied, their objects not on disk yet; then they go along
+inline constexpr std::size_t owed_entries_max = 16;             // applied, objects not on disk yet; then they go along
 inline constexpr std::size_t owed_bytes_max = 256u << 10;       // likewise
 inline constexpr std::size_t busy_group_entries = 8;            // and with a group of so many at any time
 inline constexpr std::chrono::seconds maintain_every_max{30};   // compaction and idle flush
@@ -34,8 +34,8 @@ inline constexpr std::chrono::seconds fate_patience{10};            // for the a
 inline constexpr std::chrono::seconds read_patience{3};             // for a leader that confirms a read: 503
 inline constexpr std::chrono::milliseconds read_repeat{300};        // a question to the leader may be lost
 inline constexpr std::chrono::seconds command_patience{15};         // for a membership change to be committed: 504
-inline constexpr std::chrono::seconds make_way_pause_min{5}; // after a full disk handed over: before it does again;
-inline constexpr std::chrono::minutes make_way_pause_max{5}; // twice as long each time
+inline constexpr std::chrono::seconds make_way_pause_min{5};        // between two handovers for want of room,
+inline constexpr std::chrono::minutes make_way_pause_max{5};        // each twice as long as the one before
 inline constexpr std::chrono::milliseconds handover_patience{1500}; // for another leader, before a planned stop
 inline constexpr std::chrono::seconds stop_patience{3};             // for open writes, before a planned stop
 inline constexpr std::chrono::seconds snapshot_idle_max{30};        // an outgoing snapshot nobody asks for is forgotten

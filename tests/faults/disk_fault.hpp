@@ -3,8 +3,8 @@
 // Owner:  whoever made the slots: one per directory, and only files beneath it are touched.
 // Units:  microseconds, bytes.
 // Errors: ENOSPC to the program that writes, EIO to the one that syncs. Preloaded without a control file
-// (TROUPE_FAULT_DISK) it does nothing. Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be
-// slow, and the one syncs unlike the
+//         (TROUPE_FAULT_DISK) it does nothing.
+// Source: ours. Rejected: a loop device or tmpfs that is filled up: neither can be slow, and the one syncs unlike the
 //         disk beneath it, the other not at all.
 //
 // A full disk takes what is left, so that the last write is cut short, and then nothing; what statvfs tells of it is

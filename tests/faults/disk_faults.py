@@ -25,7 +25,8 @@ def ask(master, method, path, body=None, timeout=4.0):
 
 
 class DiskFaults:
-    """Part of the nemesis: Others of its members are the nemesis' own."""
+    """Part of the nemesis: `masters`, `chance`, `say`, `slow`, `problems`, `was_leader` and `read_while_refused` are its
+    own."""
 
     def slow_disk(self, victim, _, seconds):
         """Slow syncs, or none at all for a while. No more than that master's own answers may suffer."""
@@ -52,40 +53,38 @@ class DiskFaults:
 
     def full_disk(self, victim, others, seconds):
         """Seen in time, at the last moment, or only by the write that fails (torn in its middle)."""
-        before = victim.disk.refused
         how = self.chance.choice(("low", "brim", "sudden"))
         room, told = {"low": (1 << 50, 32 * MIB), "brim": (self.chance.randrange(8192), 0),
                       "sudden": (self.chance.randrange(65536), 1 << 40)}[how]
         victim.disk.fill(room, told)
-        try:
-            begun = time.monotonic()
-            answers = self.while_refused(victim, others, "full", 507)
-            time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))
-        finally:
-            victim.disk.heal()
-        self.say("  %s: %s; %d writes to the disk failed; healed after %.1f s" % (
-            how, answers, victim.disk.refused - before, self.until_written(victim)))
-        if how == "sudden" and victim.disk.refused == before:
+        refused = self.refusing(victim, others, seconds, "full (%s)" % how, 507)
+        if how == "sudden" and refused == 0:
             self.problems.append("the full disk of %s was not felt" % victim.name)
 
     full_disk_leader = full_disk_follower = full_disk
 
     def failing_disk(self, victim, others, seconds):
         """Syncs fail. Nobody may count what this master was to hold."""
-        before = victim.disk.refused
         victim.disk.fail()
-        try:
-            begun = time.monotonic()
-            answers = self.while_refused(victim, others, "failing", 500)
-            time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))
-        finally:
-            victim.disk.heal()
-        refused = victim.disk.refused - before
-        self.say("  %s; %d syncs failed; healed after %.1f s" % (answers, refused, self.until_written(victim)))
-        if refused == 0:
+        if self.refusing(victim, others, seconds, "failing", 500) == 0:
             self.problems.append("the failing disk of %s was not felt" % victim.name)
 
     failing_disk_leader = failing_disk_follower = failing_disk
+
+    def refusing(self, victim, others, seconds, how, refusal):
+        """Its disk takes no writes for a second longer than `seconds`, or until all have answered. How often it was
+        felt."""
+        before = victim.disk.refused
+        begun = time.monotonic()
+        try:
+            answers = self.while_refused(victim, others, how, refusal)
+            time.sleep(max(0.0, begun + seconds + 1.0 - time.monotonic()))  # how long the fault lasts
+        finally:
+            victim.disk.heal()
+        refused = victim.disk.refused - before
+        self.say("  %s: %s; %d writes or syncs failed; healed after %.1f s" % (
+            how, answers, refused, self.until_written(victim)))
+        return refused
 
     def while_refused(self, victim, others, how, refusal):
         """Asks every master to read and to write. What any of them says must be one of the promised answers."""

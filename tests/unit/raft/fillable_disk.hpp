@@ -13,7 +13,7 @@ class fillable_disk final : public troupe::store::member_disk {
 public:
   explicit fillable_disk(std::unique_ptr<troupe::store::rocks_backend> b) : below_(std::move(b)) {}
 
-  bool looks_full = false, is_full = false;
+  bool looks_full = false, is_full = false, fails = false;
   int fills_after = -1;   // so many writes; negative: never
   bool ran_ahead = false; // it was to hold the state of an entry that its log does not reach
 
@@ -30,6 +30,7 @@ public:
     if (fills_after == 0) is_full = true;
     if (fills_after >= 0) --fills_after;
     if (is_full) return full();
+    if (fails) return troupe::errors::internal("a sync failed (for a test)");
     if (!g.append.empty()) last_ = g.append.back().index;
     if (g.install) last_ = g.applied->at.index;
     if (g.applied && g.applied->at.index > last_) ran_ahead = true;

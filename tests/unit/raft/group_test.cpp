@@ -123,6 +123,39 @@ TEST_CASE("a follower whose disk is full refuses writes at once, goes on with re
   }
 }
 
+TEST_CASE(
+    "a follower whose disk fails refuses writes, goes on with reads and stays in service; a leader lets another lead") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  const auto at = lab.follower();
+  lab.members[at].disk->fails = true;
+  const auto other = lab.propose(lead, "a");
+  lab.run(200ms);
+  CHECK(lab.answers(lead)[other].ok);
+  const auto refused = lab.propose(at, "b");
+  bool seen = false;
+  lab.members[at].raft.group->read_barrier(
+      [&](const troupe::status& s) { seen = s.code == 0 && lab.members[at].raft.state->current()->get("t", "", "a"); });
+  lab.run(300ms);
+  const auto why = lab.answers(at)[refused].error;
+  CHECK(why.code == 503);
+  CHECK(why.message.find("takes no writes") != std::string::npos);
+  CHECK(seen);
+  lab.members[at].disk->fails = false;
+  lab.run(1s);
+  const auto healed = lab.propose(at, "c");
+  lab.run(200ms);
+  CHECK(lab.answers(at)[healed].ok);
+  lab.members[lead].disk->fails = true;
+  const auto meanwhile = lab.propose(at, "d");
+  lab.run(4s);
+  CHECK(lab.answers(at)[meanwhile].ok);
+  CHECK(lab.await_leader() != lead);
+  lab.members[lead].disk->fails = false;
+  lab.run(1s);
+  CHECK(lab.same_everywhere());
+}
+
 TEST_CASE("what a full disk could not take is not said to be on it, wherever the healed member stops") {
   for (int writes = 0; writes < 4; ++writes) {
     CAPTURE(writes);

@@ -37,6 +37,22 @@ write_group group_at(std::uint64_t index, std::size_t bytes) {
   return g;
 }
 
+/// Opens it anew: it holds every entry from 2 to `index`.
+void reopen(const store_dir& dir, std::unique_ptr<rocks_backend>& disk, std::uint64_t index) {
+  disk.reset();
+  disk = open(dir.path + "/store");
+  state_machine m;
+  auto back = disk->recover(m);
+  REQUIRE_MESSAGE(bool(back), back.error().message);
+  CHECK(back->log.back().index == log_index{index});
+  CHECK(back->log.size() == index - 1);
+}
+
+void check_reads(rocks_backend& disk) {
+  const auto read = disk.get_at({"pods", "ns", "x"}, 0);
+  CHECK_MESSAGE(bool(read), read.error().message);
+}
+
 } // namespace
 
 TEST_CASE("a write that is cut off by a full disk is refused again and again, and goes through when there is space") {
@@ -66,21 +82,13 @@ TEST_CASE("a write that is cut off by a full disk is refused again and again, an
       auto again = disk->write(group_at(index + 1, bytes));
       REQUIRE_FALSE(bool(again));
       CHECK_MESSAGE(again.error().code == 507, again.error().message);
-      const auto read = disk->get_at({"pods", "ns", "x"}, 0);
-      CHECK_MESSAGE(bool(read), read.error().message);
+      check_reads(*disk);
     }
     fault.heal();
     auto r = disk->write(group_at(index + 1, bytes));
     REQUIRE_MESSAGE(bool(r), r.error().message);
     ++index;
-    if (round % 7 != 0) continue;
-    disk.reset();
-    disk = open(dir.path + "/store");
-    state_machine m;
-    auto back = disk->recover(m);
-    REQUIRE_MESSAGE(bool(back), back.error().message);
-    CHECK(back->log.back().index == log_index{index});
-    CHECK(back->log.size() == index - 1);
+    if (round % 7 == 0) reopen(dir, disk, index);
   }
 }
 
@@ -108,12 +116,7 @@ TEST_CASE("what RocksDB writes behind our back meets the full disk, too: nothing
     REQUIRE_MESSAGE(bool(r), r.error().message);
     ++index;
   }
-  disk.reset();
-  disk = open(dir.path + "/store");
-  state_machine m;
-  auto back = disk->recover(m);
-  REQUIRE_MESSAGE(bool(back), back.error().message);
-  CHECK(back->log.size() == index - 1);
+  reopen(dir, disk, index);
 }
 
 TEST_CASE("what a sync that failed was to make durable is refused, written again, and nothing acknowledged is lost") {
@@ -134,20 +137,12 @@ TEST_CASE("what a sync that failed was to make durable is refused, written again
       REQUIRE_FALSE(bool(r));
       CHECK_MESSAGE(r.error().code == 500, r.error().message);
       CHECK(r.error().reason != "StoreDamaged");
-      const auto read = disk->get_at({"pods", "ns", "x"}, 0);
-      CHECK_MESSAGE(bool(read), read.error().message);
+      check_reads(*disk);
     }
     fault.slots[0].failing = 0;
     auto r = disk->write(group_at(index + 1, 100));
     REQUIRE_MESSAGE(bool(r), r.error().message);
     ++index;
-    if (round % 3 != 0) continue;
-    disk.reset();
-    disk = open(dir.path + "/store");
-    state_machine m;
-    auto back = disk->recover(m);
-    REQUIRE_MESSAGE(bool(back), back.error().message);
-    CHECK(back->log.back().index == log_index{index});
-    CHECK(back->log.size() == index - 1);
+    if (round % 3 == 0) reopen(dir, disk, index);
   }
 }
