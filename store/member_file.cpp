@@ -147,20 +147,32 @@ result<std::optional<member_record>> read_member_file(const std::string& dir) {
   return std::optional<member_record>(std::move(*r));
 }
 
+namespace {
+
+/// They trade places, so that the next one has its blocks already; where that cannot be, the old one goes.
+bool put_in_place(const std::string& fresh, const std::string& path) {
+  return ::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0 ||
+         ::rename(fresh.c_str(), path.c_str()) == 0;
+}
+
+} // namespace
+
+/// Over the one before the last, so that a full disk does not keep a member from writing down a term and a vote.
 result<void> write_member_file(const std::string& dir, const member_record& r) {
   const auto path = dir + std::string(file_name), beside = path + ".new";
   const auto text = encode_member(r);
   {
-    file f(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    file f(::open(beside.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     if (f.fd < 0) return cannot("make", beside, errno);
     const auto n = ::write(f.fd, text.data(), text.size());
     if (n < 0) return cannot("write", beside, errno);
     if (static_cast<std::size_t>(n) != text.size()) return cannot("write", beside, ENOSPC);
+    if (::ftruncate(f.fd, n) != 0) return cannot("cut", beside, errno);
     fault_point();
     if (::fsync(f.fd) != 0) return cannot("sync", beside, errno);
   }
   fault_point();
-  if (::rename(beside.c_str(), path.c_str()) != 0) return cannot("rename to", path, errno);
+  if (!put_in_place(beside, path)) return cannot("rename to", path, errno);
   fault_point();
   return sync_dir(dir);
 }

@@ -1,5 +1,6 @@
 // member_file: who a member is, its term and vote, and which directory holds its data: one small checked text file.
-// Owner:  rocks_backend; replaced as a whole (written beside, synced, renamed, directory synced).
+// Owner:  rocks_backend; replaced as a whole (written beside, synced, exchanged, directory synced). What lies beside it
+//         as DIR/member.new is the one before, of use to nobody but the next write, which finds its blocks there.
 // Units:  DIR/member; written only when term, vote, configuration or data directory change: a few times a day.
 // Errors: 500 with the place when it is damaged, 507 when there is no room.
 // Source: ours. It lies outside RocksDB so that wrecked data never takes the vote with it: a member that forgets its

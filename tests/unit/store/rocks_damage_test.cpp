@@ -3,6 +3,8 @@
 #include "store/snapshot_codec.hpp"
 #include "tests/unit/store/store_dir.hpp"
 
+#include <set>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -239,6 +241,33 @@ TEST_CASE("a directory from before generations is taken over") {
   CHECK(f.objects == 180);
   CHECK(f.state.hard.vote == member_id{2});
   CHECK(dir.count("CURRENT") == 0);
+}
+
+TEST_CASE("the member file is replaced without a new file or blocks, so that a full disk stops no vote") {
+  store_dir dir;
+  member_record r;
+  r.cluster = "c";
+  r.member = member_id{2};
+  const auto inode = [&](const char* name) {
+    struct stat st {};
+    REQUIRE(::stat((dir.path + name).c_str(), &st) == 0);
+    return st.st_ino;
+  };
+  for (std::uint64_t term = 1; term <= 2; ++term) { // the second one leaves the first beside it
+    r.term = log_term{term};
+    REQUIRE(bool(write_member_file(dir.path, r)));
+  }
+  const std::set<ino_t> both{inode("/member"), inode("/member.new")};
+  REQUIRE(both.size() == 2);
+  for (std::uint64_t term = 3; term < 9; ++term) {
+    r.term = log_term{term};
+    r.condemned = std::string(term % 3 * 200, 'x'); // longer and shorter than the one it is written over
+    REQUIRE(bool(write_member_file(dir.path, r)));
+    CHECK(std::set<ino_t>{inode("/member"), inode("/member.new")} == both);
+    const auto back = read_member_file(dir.path);
+    REQUIRE_MESSAGE(bool(back), back.error().message);
+    CHECK(**back == r);
+  }
 }
 
 TEST_CASE("a member file says what it was given, and every bent byte is noticed") {
