@@ -27,6 +27,7 @@ enum class mutation : std::uint8_t {
   count_prior_term,    // an entry of a former term is committed by counting copies
   commit_alone,        // the leader commits what only it holds
   reply_before_sync,   // votes and appends are acknowledged before they are durable
+  count_held,          // what a follower holds only in memory counts as durable there
   append_unchecked,    // the entry before the new ones is not compared
   truncate_always,     // an append cuts off what follows it, though it agrees
   heartbeat_commits,   // a heartbeat names a commit index beyond what the follower is known to hold

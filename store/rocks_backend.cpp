@@ -28,6 +28,10 @@ std::uint64_t bytes_of(const write_group& g) {
   return n;
 }
 
+bool only_hard(const write_group& g) {
+  return g.hard && !g.install && g.append.empty() && g.changes.empty() && !g.applied && !g.drop_log_to;
+}
+
 } // namespace
 
 status rocks_backend::impl::write_failed(const status& s) {
@@ -102,6 +106,17 @@ result<void> rocks_backend::impl::remember(const write_group& g) {
     }
     if (g.applied) m.config = g.applied->config;
   });
+}
+
+/// The member file is what counts and has its blocks already. The data repeats it, for whoever loses that file; if it
+/// cannot, the next group finds out.
+result<void> rocks_backend::impl::remember_hard(const write_group& g) {
+  if (auto r = remember(g); !r) return r;
+  if (broken) return {};
+  rocksdb::WriteBatch b;
+  add_all(b, *db, g);
+  if (!db->write(b)) broken = true;
+  return {};
 }
 
 void rocks_backend::impl::add_log(rocksdb::WriteBatch& b, const rocks_db& to, const write_group& g) {
@@ -183,6 +198,7 @@ result<void> rocks_backend::write(const write_group& g) {
   // The reserve is for what keeps the group alive: votes, and the first entry of a leader's term.
   const bool adds = g.install || std::any_of(g.append.begin(), g.append.end(),
                                              [](const log_entry& e) { return e.kind == entry_kind::change; });
+  if (only_hard(g)) return m.remember_hard(g);
   if (auto r = m.ensure_space(adds, bytes_of(g)); !r) return r;
   if (g.install) return m.install(g);
   if (auto r = m.remember(g); !r) return r;

@@ -86,6 +86,7 @@ struct rocks_backend::impl {
   result<void> ensure_space(bool adds, std::uint64_t bytes);
   result<void> heal();
   result<void> remember(const write_group& g);
+  result<void> remember_hard(const write_group& g);
   void add_log(rocksdb::WriteBatch& b, const rocks_db& to, const write_group& g);
   void add_changes(rocksdb::WriteBatch& b, const rocks_db& to, const std::vector<change_record>& changes);
   void add_all(rocksdb::WriteBatch& b, const rocks_db& to, const write_group& g);

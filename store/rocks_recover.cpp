@@ -100,7 +100,7 @@ result<void> rocks_backend::impl::recover_meta(recovered_state& out) {
     if (!v) return v.error();
     if (*v ? !i.decode(**v) : i.needed) return damaged(db->dir() + ": meta/" + i.key, *v ? "unreadable" : "missing");
   }
-  // The member file is written first; the data may lag behind it by one crash, never the other way round.
+  // The member file is written first: the data may lag behind it, never the other way round.
   if (out.hard.term <= who.term) {
     out.hard.term = who.term;
     out.hard.vote = who.vote;

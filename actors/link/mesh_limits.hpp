@@ -13,7 +13,7 @@ namespace troupe::limits::mesh {
 using namespace std::chrono_literals;
 
 /// Said in the hello; masters that differ do not talk to each other.
-inline constexpr int protocol_version = 2;
+inline constexpr int protocol_version = 3;
 
 /// One BASP message: a heartbeat never waits behind more than this per message before it.
 inline constexpr std::size_t part_bytes = 64 * 1024;

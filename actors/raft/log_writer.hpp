@@ -21,6 +21,7 @@ namespace troupe {
 struct write_job {
   store::write_group group;
   bool of_core = false; // a persist effect of the core, as opposed to an idle flush
+  bool aside = false;   // term and vote, beside a group that the disk refuses
   bool close = false;   // after it, close the store
 };
 using write_job_ptr = std::shared_ptr<write_job>; // the writer only reads it; the sender gets it back

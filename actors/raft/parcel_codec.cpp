@@ -11,7 +11,7 @@ using store::byte_reader;
 using store::put_text;
 using store::put_varint;
 
-constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version = 3;
 
 // One overload of `put` and `get` per type; the order of fields is the format.
 
@@ -76,6 +76,7 @@ struct body_writer {
     put(out, r.match);
     put(out, r.hint);
     put(out, r.lost);
+    put(out, r.held);
   }
   void operator()(const heartbeat& r) {
     put(out, r.commit);
@@ -135,6 +136,7 @@ bool get(byte_reader& in, append_reply& r) {
   r.match = get_id<log_index>(in);
   r.hint = get_position(in);
   r.lost = get_bool(in);
+  r.held = get_bool(in);
   return true;
 }
 bool get(byte_reader& in, heartbeat& r) {

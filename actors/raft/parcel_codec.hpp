@@ -1,6 +1,6 @@
 // parcel_codec: a parcel as bytes, and back.
 // Owner:  free functions; any thread.
-// Units:  first byte is the version (1); decoding shares nothing with the input.
+// Units:  first byte is the version; decoding shares nothing with the input.
 // Errors: false for anything that is not one whole, well-formed parcel; never more memory than the input's size times
 //         a small constant.
 // Source: ours.

@@ -36,7 +36,10 @@ effects raft_core::step(const event& e, instant now) {
 }
 
 void raft_core::finish_step() {
-  if (!persisting_) hand_out_persist();
+  if (!persisting_)
+    hand_out_persist();
+  else if (disk_refuses_)
+    hand_out_aside();
   out_.apply = log_.take_applicable(disk_refuses_ && !installing());
   while (configs_.size() > 1 && configs_[1].first <= log_.applied()) {
     configs_.pop_front();
@@ -68,21 +71,69 @@ void raft_core::hand_out_persist() {
   waiting_.then_send = std::move(later);
 }
 
+namespace {
+
+/// What a message needs to be durable, so that a crash takes back nothing another member relies on (thesis 3.8).
+enum class footing { nothing, term_and_vote, log };
+
+footing footing_of(const message_body& body) {
+  if (const auto* r = std::get_if<append_reply>(&body)) return r->ok && !r->held ? footing::log : footing::nothing;
+  if (const auto* r = std::get_if<vote_request>(&body)) return r->pre ? footing::nothing : footing::term_and_vote;
+  if (const auto* r = std::get_if<vote_reply>(&body))
+    return r->granted && !r->pre ? footing::term_and_vote : footing::nothing;
+  if (std::holds_alternative<snapshot_reply>(body)) return footing::log;
+  // That we hear a leader, and have voted for no later one, stays true of the past whatever we forget.
+  const bool promises = !std::holds_alternative<heartbeat_reply>(body) && !std::holds_alternative<read_request>(body) &&
+                        !std::holds_alternative<read_reply>(body);
+  return promises ? footing::term_and_vote : footing::nothing;
+}
+
+/// The later of two such answers says all that the earlier one does.
+bool says_more(const message& later, const message& earlier) {
+  if (later.to != earlier.to || later.term != earlier.term) return false;
+  const auto* a = std::get_if<append_reply>(&later.body);
+  const auto* b = std::get_if<append_reply>(&earlier.body);
+  if (a && b) return a->ok && b->ok && a->lost == b->lost && a->match >= b->match;
+  const auto* x = std::get_if<snapshot_reply>(&later.body);
+  const auto* y = std::get_if<snapshot_reply>(&earlier.body);
+  return x && y && x->at == y->at;
+}
+
+} // namespace
+
+/// The group that is out may be refused for hours; term and vote, and what rests on nothing else, go without it.
+void raft_core::hand_out_aside() {
+  if (aside_ || aside_refused_ || hard_is_durable()) return;
+  aside_ = hard_state{hard_.term, hard_.vote, std::min(log_.commit(), log_.stable())};
+  auto& waiting = waiting_.then_send;
+  const auto rest = std::stable_partition(waiting.begin(), waiting.end(),
+                                          [](const message& m) { return footing_of(m.body) == footing::log; });
+  out_.aside = aside_effect{*aside_, {std::make_move_iterator(rest), std::make_move_iterator(waiting.end())}};
+  waiting.erase(rest, waiting.end());
+}
+
 instant raft_core::next_deadline() const {
   if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_, tell_at_});
   return promotable() ? election_at_ : instant::max();
 }
 
-void raft_core::send_as(member_id to, log_term term, message_body body, bool durable) {
+void raft_core::send(member_id to, message_body body) { send_as(to, hard_.term, std::move(body)); }
+void raft_core::send_as(member_id to, log_term term, message_body body) {
   message m{opt_.self, to, term, std::move(body)};
-  // Nobody may learn of a term or vote that a crash could make us forget (thesis 3.8).
-  if ((durable || !hard_is_durable()) && !mutated(mutation::reply_before_sync))
-    waiting_.then_send.push_back(std::move(m));
+  const auto on = footing_of(m.body);
+  const bool waits = on == footing::log || (on == footing::term_and_vote && !hard_is_durable());
+  if (waits && !mutated(mutation::reply_before_sync))
+    send_when_durable(std::move(m));
   else
     out_.send.push_back(std::move(m));
 }
-void raft_core::send(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), false); }
-void raft_core::send_durable(member_id to, message_body body) { send_as(to, hard_.term, std::move(body), true); }
+void raft_core::send_when_durable(message m) {
+  auto& waiting = waiting_.then_send;
+  if (!waiting.empty() && says_more(m, waiting.back()))
+    waiting.back() = std::move(m);
+  else
+    waiting.push_back(std::move(m));
+}
 
 // ---------------------------------------------------------------- events of the shell
 
@@ -103,8 +154,9 @@ void raft_core::on(const tick&) {
 }
 
 void raft_core::on(const persisted&) {
-  persisting_ = installing_ = disk_refuses_ = false;
-  durable_hard_ = handed_hard_;
+  persisting_ = installing_ = disk_refuses_ = aside_refused_ = false;
+  held_bytes_ = 0;
+  hard_is_written(handed_hard_);
   log_.written();
   if (role_ == role::leader) advance_commit();
 }
@@ -112,7 +164,8 @@ void raft_core::on(const persisted&) {
 void raft_core::on(const persist_failed&) {
   if (!alone()) {
     disk_refuses_ = true;
-    if (role_ == role::leader) become_follower(hard_.term, {});
+    aside_refused_ = false; // whoever tries again tries both
+    if (role_ != role::follower) become_follower(hard_.term, {});
     return;
   }
   persisting_ = false;
@@ -123,6 +176,19 @@ void raft_core::on(const persist_failed&) {
   uncommitted_bytes_ = 0;
   pending_change_ = std::min(pending_change_, log_.last().index);
   out_.lost_from = cut;
+}
+
+void raft_core::on(const aside_written& w) {
+  if (!aside_) return;
+  if (w.ok) hard_is_written(*aside_);
+  aside_refused_ = !w.ok;
+  aside_.reset();
+}
+
+/// The refused group is older than what was written beside it.
+void raft_core::hard_is_written(const hard_state& h) {
+  const bool older = h.term < durable_hard_.term || (h.term == durable_hard_.term && !h.vote);
+  if (!older) durable_hard_ = h;
 }
 
 void raft_core::on(const propose_entries& p) {
@@ -256,7 +322,7 @@ void raft_core::handle(const message& m, const append_request& r) {
   heard_leader(m);
   if (r.prev.index < log_.commit()) {
     if (r.tells) return;
-    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    send(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
   if (!log_.holds(r.prev) && !(mutated(mutation::append_unchecked) && r.prev.index <= log_.last().index)) {
@@ -269,6 +335,7 @@ void raft_core::handle(const message& m, const append_request& r) {
     if (e.index != expected) return; // not a run of entries: refuse the whole message
     expected = expected.next();
   }
+  if (held_bytes_ > opt_.held_bytes_max) return; // it comes again when the disk takes what we hold
   for (const auto& e : r.entries) {
     if (log_.holds({e.index, e.term}) && !mutated(mutation::truncate_always)) continue;
     if (e.index <= log_.last().index) {
@@ -282,7 +349,9 @@ void raft_core::handle(const message& m, const append_request& r) {
   commit_to(std::min(r.commit, last_new));
   // What the leader committed in its own term comes after everything that was ever acknowledged before.
   if (recovering_ && r.commit <= last_new && log_.term_at(r.commit) == hard_.term) recovering_ = false;
-  if (!r.tells) send_durable(m.from, append_reply{true, last_new, {}, recovering_});
+  if (r.tells) return;
+  send(m.from, append_reply{true, last_new, {}, recovering_});
+  if (disk_refuses_) send(m.from, append_reply{true, last_new, {}, recovering_, true});
 }
 
 void raft_core::handle(const message& m, const heartbeat& r) {
@@ -297,7 +366,7 @@ void raft_core::handle(const message& m, const snapshot_chunk& r) {
   if (role_ == role::leader) return;
   heard_leader(m);
   if (r.meta.at.index <= log_.commit()) {
-    send_durable(m.from, append_reply{true, log_.commit(), {}});
+    send(m.from, append_reply{true, log_.commit(), {}});
     return;
   }
   if (incoming_ != r.meta) {
@@ -305,7 +374,7 @@ void raft_core::handle(const message& m, const snapshot_chunk& r) {
     incoming_offset_ = 0;
   }
   if (r.offset != incoming_offset_) { // lost, repeated, or begun before our restart: say where to go on
-    send_durable(m.from, snapshot_reply{r.meta.at, incoming_offset_});
+    send(m.from, snapshot_reply{r.meta.at, incoming_offset_});
     return;
   }
   waiting_.chunks.push_back(r);
@@ -313,7 +382,7 @@ void raft_core::handle(const message& m, const snapshot_chunk& r) {
   if (r.last)
     install(m, r);
   else
-    send_durable(m.from, snapshot_reply{r.meta.at, incoming_offset_});
+    send(m.from, snapshot_reply{r.meta.at, incoming_offset_});
 }
 
 void raft_core::install(const message& m, const snapshot_chunk& r) {
@@ -330,7 +399,7 @@ void raft_core::install(const message& m, const snapshot_chunk& r) {
     out_.config = r.meta.config;
     waiting_.install = r.meta;
   }
-  send_durable(m.from, append_reply{true, r.meta.at.index, {}});
+  send(m.from, append_reply{true, r.meta.at.index, {}});
 }
 
 void raft_core::handle(const message&, const timeout_now&) {
@@ -354,6 +423,7 @@ void raft_core::commit_to(log_index i) {
 // ---------------------------------------------------------------- log and configuration together
 
 void raft_core::append(log_entry e) {
+  if (disk_refuses_) held_bytes_ += e.bytes();
   log_.append(std::move(e));
   adopt(log_.at(log_.last().index));
 }

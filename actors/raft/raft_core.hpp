@@ -15,6 +15,9 @@
 // before any message that rests on them, and an entry is applied only when it is committed and durable here. But while
 // the disk refuses a write (persist_failed, in a group), what a majority holds is applied without it, so that reads go
 // on; the shell then saves no state that is ahead of its log. A restart forgets such entries and gets them again.
+// Meanwhile the shell starts `aside` at once, for a disk may have room for a term and a vote where it has none for
+// entries, then sends its `then_send` and steps aside_written. The refused group must not write an older term or vote
+// over it.
 #pragma once
 
 #include "actors/raft/quorum.hpp"
@@ -40,6 +43,7 @@ struct core_options {
   std::size_t inflight_max = 16;                 // append messages without an answer, per member
   std::size_t uncommitted_bytes_max = 64u << 20; // beyond: proposals are refused as overloaded
   std::size_t persist_bytes_max = 4u << 20;      // of one group
+  std::size_t held_bytes_max = 64u << 20; // taken while the disk refuses; beyond: no more entries until it writes
   std::size_t persist_entries_max = 4096;
   std::uint64_t seed = 1; // of election jitter
 };
@@ -84,6 +88,7 @@ private:
   void on(const propose_check&);
   void on(const persisted&);
   void on(const persist_failed&);
+  void on(const aside_written&);
   void on(const read_index&);
   void on(const transfer_leadership&);
   void on(const change_members&);
@@ -93,9 +98,11 @@ private:
   void finish_step();
   bool hard_is_durable() const { return durable_hard_.term == hard_.term && durable_hard_.vote == hard_.vote; }
   void send(member_id to, message_body body);
-  void send_durable(member_id to, message_body body);
-  void send_as(member_id to, log_term term, message_body body, bool durable);
+  void send_as(member_id to, log_term term, message_body body);
+  void send_when_durable(message m);
   void hand_out_persist();
+  void hand_out_aside();
+  void hard_is_written(const hard_state& h);
   instant next_deadline() const;
 
   bool admit(const message& m);
@@ -140,6 +147,7 @@ private:
   void handle(const message& m, const heartbeat_reply& r);
   void handle(const message& m, const snapshot_reply& r);
   void handle(const message& m, const read_request& r);
+  void held_append(progress& p, const append_reply& r);
   void refused_append(progress& p, const append_reply& r);
   void queue_read(member_id from, std::uint64_t id);
   void answer_read(member_id from, std::uint64_t id, log_index index, bool ok);
@@ -166,8 +174,11 @@ private:
   bool persisting_ = false;
   bool installing_ = false; // the persist that is out replaces the log
   bool recovering_;
-  bool disk_refuses_ = false;  // with others: the persist that is out is tried again and again
-  bool write_refused_ = false; // alone: do not offer term and vote again before there is something new to write
+  bool disk_refuses_ = false;       // with others: the persist that is out is tried again and again
+  std::size_t held_bytes_ = 0;      // of entries appended since it does
+  std::optional<hard_state> aside_; // is being written
+  bool aside_refused_ = false;      // not before the disk was asked for the refused group again
+  bool write_refused_ = false;      // alone: do not offer term and vote again before there is something new to write
 
   instant election_at_ = instant::max();
   instant leader_seen_{0};

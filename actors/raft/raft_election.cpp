@@ -22,9 +22,10 @@ bool raft_core::alone() const {
          config().learners.empty() && config().learners_next.empty();
 }
 
-/// Also a member that the latest change removes may have to be elected to get that change committed (thesis 4.2.2).
+/// Also a member that the latest change removes may have to be elected to get that change committed (thesis 4.2.2). Who
+/// cannot write entries of its own would lead only until the disk refuses the next one.
 bool raft_core::promotable() const {
-  if (recovering_) return false;
+  if (recovering_ || disk_refuses_) return false;
   if (is_voter(config(), opt_.self)) return true;
   for (const auto& [index, c] : configs_)
     if (&c != &configs_.back().second && configs_.back().first > log_.commit() && is_voter(c, opt_.self)) return true;
@@ -67,15 +68,16 @@ void raft_core::campaign(bool pre, bool transfer) {
   }
   const auto term = pre ? hard_.term.next() : hard_.term;
   for (auto id : all_members(config()))
-    if (id != opt_.self && is_voter(config(), id)) send_as(id, term, vote_request{log_.last(), pre, transfer}, false);
+    if (id != opt_.self && is_voter(config(), id)) send_as(id, term, vote_request{log_.last(), pre, transfer});
 }
 
 void raft_core::handle(const message& m, const vote_request& r) {
   const bool current = r.last.term > log_.last().term || mutated(mutation::vote_for_stale_log) ||
                        (r.last.term == log_.last().term && r.last.index >= log_.last().index); // thesis 3.6.1
   if (r.pre) {
-    const bool granted = current && m.term > hard_.term && !recovering_;
-    send_as(m.from, granted ? m.term : hard_.term, vote_reply{granted, true}, false);
+    const bool can_vote = !recovering_ && !aside_refused_;
+    const bool granted = current && m.term > hard_.term && can_vote;
+    send_as(m.from, granted ? m.term : hard_.term, vote_reply{granted, true});
     return;
   }
   const bool free = hard_.vote == m.from || (!hard_.vote && !leader_);
@@ -84,7 +86,7 @@ void raft_core::handle(const message& m, const vote_request& r) {
     hard_.vote = m.from;
     arm_election();
   }
-  send_durable(m.from, vote_reply{granted, false});
+  send(m.from, vote_reply{granted, false});
 }
 
 void raft_core::handle(const message& m, const vote_reply& r) {

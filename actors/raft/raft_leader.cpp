@@ -186,6 +186,11 @@ void raft_core::handle(const message& m, const append_reply& r) {
     return;
   }
   if (r.match > log_.last().index) return; // of nothing we ever sent
+  if (r.held && !mutated(mutation::count_held)) {
+    held_append(p, r);
+    replicate(m.from, when_empty::nothing);
+    return;
+  }
   const bool news = r.match > p.match;
   p.match = std::max(p.match, r.match);
   p.next = std::max(p.next, p.match.next());
@@ -202,6 +207,14 @@ void raft_core::handle(const message& m, const append_reply& r) {
   const bool waits = r.lost && committed_in_term() && it->second.match >= log_.commit();
   replicate(m.from, restored || waits ? when_empty::ask : when_empty::nothing);
   if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
+}
+
+/// Its disk refuses writes, and it follows in memory so that its reads go on.
+void raft_core::held_append(progress& p, const append_reply& r) {
+  if (p.how == progress::mode::snapshot) return;
+  if (p.how == progress::mode::probe) p.become_replicate();
+  p.next = std::max(p.next, r.match.next());
+  p.freed(r.match);
 }
 
 void raft_core::refused_append(progress& p, const append_reply& r) {

@@ -59,6 +59,7 @@ bool raft_state::alone() const {
 /// In the order that raft_core.hpp states.
 void raft_state::perform(raft::effects e) {
   if (e.persist) start_write(*e.persist);
+  if (e.aside) start_aside(*e.aside);
   post(e.send);
   if (e.config) adopt(*e.config);
   if (!e.apply.empty()) apply(e.apply);
@@ -153,6 +154,21 @@ void raft_state::start_write(raft::persist_effect& p) {
   send_job(std::move(job));
 }
 
+/// Behind whatever the log writer has in hand: it writes in the order it is asked.
+void raft_state::start_aside(raft::aside_effect& a) {
+  auto job = std::make_shared<write_job>();
+  job->aside = true;
+  job->group.hard = aside_hard_ = a.hard;
+  after_aside_ = std::move(a.then_send);
+  send_job(std::move(job));
+}
+
+void raft_state::aside_written(const write_done& done) {
+  auto after = std::exchange(after_aside_, {});
+  if (!done.error) post(after);
+  step(raft::aside_written{!done.error});
+}
+
 void raft_state::send_job(write_job_ptr job) { self_->send(writer_, std::move(job), write_sink_actor(self_)); }
 
 void raft_state::on_written(const write_done& done) {
@@ -160,6 +176,7 @@ void raft_state::on_written(const write_done& done) {
   last_write_ = done.took;
   slowest_write_ = std::max(slowest_write_, done.took);
   auto& group = done.job->group;
+  if (done.job->aside) return aside_written(done);
   if (!done.job->of_core) flush_out_ = false;
   if (done.error) {
     if (!write_error_) log_->error("{}", done.error->message);
@@ -190,6 +207,7 @@ void raft_state::on_written(const write_done& done) {
     }
   } else if (done.job->of_core) {
     stuck_on_.reset();
+    aside_hard_.reset();
     if (group.install) installed();
     if (group.drop_log_to) step(raft::compact_log{group.drop_log_to->index});
     auto after = std::exchange(after_write_, {});
@@ -203,7 +221,8 @@ void raft_state::on_written(const write_done& done) {
 void raft_state::on_retry() {
   if (!failed_job_) return;
   auto job = std::exchange(failed_job_, nullptr);
-  if (!job->group.install) { // its objects went back to what is owed, so the log is still needed
+  if (aside_hard_) job->group.hard = aside_hard_; // never an older term over a newer one
+  if (!job->group.install) {                      // its objects went back to what is owed, so the log is still needed
     job->group.applied.reset();
     job->group.drop_log_to.reset();
   }

@@ -135,6 +135,8 @@ private:
   void perform(raft::effects e);
   bool worth_saving(const raft::persist_effect& p) const;
   void start_write(raft::persist_effect& p);
+  void start_aside(raft::aside_effect& a);
+  void aside_written(const write_done& done);
   void send_job(write_job_ptr job);
   void apply(const std::vector<store::log_entry>& entries);
   void apply_entry(const store::log_entry& e, std::vector<store::change_record>& changes);
@@ -221,6 +223,8 @@ private:
   // disk
   std::vector<raft::message> after_write_; // rest on the write that is out
   write_job_ptr failed_job_;               // to be tried again
+  std::vector<raft::message> after_aside_; // rest on the term and vote that are being written beside it
+  std::optional<store::hard_state> aside_hard_;
   std::vector<store::change_record> unsaved_;
   store::applied_mark mark_;
   store::revision saved_rev_ = 0;

@@ -55,6 +55,8 @@ struct append_reply {
   /// Of a member whose disk lost what it acknowledged. Refused: believe `hint`, not the past. ok: it does not vote
   /// before an append tells it what is committed in this term.
   bool lost = false;
+  /// ok, but `match` is only in the memory of a member whose disk refuses writes: more may be sent, nothing counts.
+  bool held = false;
 };
 struct heartbeat {
   log_index commit;
@@ -126,6 +128,9 @@ struct persisted {};     // the one persist effect that was handed out is durabl
 /// of it counts. With others it may be theirs already: a leader steps down, the shell goes on trying that write, and
 /// meanwhile what is committed is applied though it is not durable here.
 struct persist_failed {};
+struct aside_written { // effects::aside is durable, or could not be written
+  bool ok = true;
+};
 struct read_index {
   std::uint64_t id = 0;
 };
@@ -146,8 +151,9 @@ struct unreachable { // a message to this member was lost for certain
   member_id who;
 };
 
-using event = std::variant<begin, tick, receive, propose_entries, propose_check, persisted, persist_failed, read_index,
-                           transfer_leadership, change_members, chunk_read, compact_log, unreachable>;
+using event =
+    std::variant<begin, tick, receive, propose_entries, propose_check, persisted, persist_failed, aside_written,
+                 read_index, transfer_leadership, change_members, chunk_read, compact_log, unreachable>;
 
 // ---------------------------------------------------------------- effects
 
@@ -170,6 +176,12 @@ struct persist_effect {
   std::vector<message> then_send;       // only after all of the above is durable
 };
 
+/// Term and vote alone, while the disk refuses the group that is out: written at once, not behind that group.
+struct aside_effect {
+  hard_state hard;
+  std::vector<message> then_send; // only after it is durable
+};
+
 struct read_result {
   std::uint64_t id = 0;
   log_index index; // serve once this is applied
@@ -184,6 +196,7 @@ struct want_chunk {
 
 struct effects {
   std::optional<persist_effect> persist;
+  std::optional<aside_effect> aside;
   std::vector<message> send;    // at once, also while a persist is running
   std::vector<log_entry> apply; // committed and durable here, in order, each exactly once
   std::vector<read_result> reads;

@@ -67,6 +67,11 @@ void brief_restarts(raft::test::sim_options& o) {
   o.more_crashes = 0.01;
   o.down_max = 10ms;
 }
+void refusing_disks(raft::test::sim_options& o) {
+  fixed(o, 3);
+  o.refusals = 0.05;
+  o.more_crashes = 0.02;
+}
 void slow_disks(raft::test::sim_options& o) {
   fixed(o, 3);
   o.sync_max = 200ms;
@@ -126,6 +131,8 @@ constexpr planted all[] = {
     {mutation::commit_alone, "commit-alone", "the leader commits what only it holds", 25, 60},
     {mutation::reply_before_sync, "reply-before-sync", "votes and appends are confirmed before they are durable", 50,
      60, slow_disks, dying_disks},
+    {mutation::count_held, "count-held", "what a follower holds only in memory counts as durable there", 100, 0,
+     refusing_disks},
     {mutation::append_unchecked, "append-unchecked", "the entry before an append is not compared", 100, 300, three},
     {mutation::truncate_always, "truncate-always", "an append cuts off what follows though it agrees", 50, 0,
      clean_links_by_rule},

@@ -89,6 +89,7 @@ void cluster_sim::crash(member& m) {
   }
   m.core.reset();
   m.writing.reset();
+  m.aside.reset();
   m.reads.clear();
   m.disk.chunks.clear();
   at(some(opt_.down_max), [this, &m] {
@@ -112,20 +113,27 @@ void cluster_sim::perform(member& m, effects e) {
     m.writing = std::move(e.persist);
     auto done = [this, &m, life] {
       if (m.life != life || !m.core) return;
+      finish_aside(m, m.aside_number); // it was handed to the disk before
       auto then = std::move(m.writing->then_send);
       finish_write(m);
       for (const auto& x : then)
         send(x);
       step(m, persisted{});
     };
-    if (opt_.write_failures && !calm_ && chance(0.01)) {
-      at(some(opt_.sync_max), [this, &m, life] {
-        if (m.life == life && m.core && m.core->config().voters.size() > 1) step(m, persist_failed{});
-      });
-      at(opt_.sync_max + some(300ms), done);
+    if (opt_.write_failures && !calm_ && chance(opt_.refusals)) {
+      const auto heals = opt_.sync_max + (chance(0.3) ? some(5s) : some(300ms));
+      for (auto in = some(opt_.sync_max); in < heals; in += 200ms)
+        at(in, [this, &m, life] {
+          if (m.life == life && m.core && m.core->config().voters.size() > 1) step(m, persist_failed{});
+        });
+      at(heals, done);
     } else {
       at(some(opt_.sync_max), done);
     }
+  }
+  if (e.aside) {
+    m.aside = std::move(e.aside);
+    at(some(opt_.sync_max), [this, &m, number = ++m.aside_number] { finish_aside(m, number); });
   }
   for (const auto& x : e.send)
     send(x);
@@ -147,6 +155,21 @@ void cluster_sim::perform(member& m, effects e) {
   at(std::max(duration{0}, e.wake_at - now_), [this, &m, life, epoch] {
     if (m.life == life && m.core && m.tick_epoch == epoch) step(m, tick{});
   });
+}
+
+/// Term and vote beside a refused write: the disk may take those, or not even them.
+void cluster_sim::finish_aside(member& m, std::uint64_t number) {
+  if (!m.core || !m.aside || number != m.aside_number) return;
+  const auto a = std::move(*std::exchange(m.aside, {}));
+  const bool ok = calm_ || chance(0.6);
+  if (ok) {
+    ++asides;
+    m.disk.hard = a.hard;
+    if (m.writing && m.writing->hard) m.writing->hard = a.hard;
+    for (const auto& x : a.then_send)
+      send(x);
+  }
+  step(m, aside_written{ok});
 }
 
 /// Carries the write out, in the order the core demands, and with it the state machine as applied so far.

@@ -26,6 +26,7 @@ struct sim_options {
   duration delay_max = std::chrono::milliseconds(40);
   duration sync_max = std::chrono::milliseconds(10);
   bool crashes = true, partitions = true, changes = true, transfers = true, write_failures = true, compaction = true;
+  double refusals = 0.01;  // of write_failures: share of writes
   bool leases = false;     // clocks are perfect here, so leases must be safe
   double more_crashes = 0; // share of deeds that are one more crash
   double leaders_die = 0;  // share of elections whose winner crashes within reign_max
@@ -56,7 +57,7 @@ public:
 
   std::string fault;
   std::uint64_t committed() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
-  std::uint64_t elections = 0, acked = 0, reads_checked = 0, snapshots = 0, crashes = 0, config_changes = 0;
+  std::uint64_t elections = 0, acked = 0, reads_checked = 0, snapshots = 0, crashes = 0, config_changes = 0, asides = 0;
 
 private:
   struct member {
@@ -68,6 +69,8 @@ private:
     std::uint64_t state = 0;
     group_config config;
     std::optional<persist_effect> writing;
+    std::optional<aside_effect> aside;
+    std::uint64_t aside_number = 0;               // of the last one that was handed out
     std::map<std::uint64_t, std::uint64_t> reads; // id -> highest acknowledged index when asked
     std::uint64_t tick_epoch = 0;
     bool slow_write_failed = false;
@@ -90,6 +93,7 @@ private:
   void crash(member& m);
   void step(member& m, const event& e);
   void perform(member& m, effects e);
+  void finish_aside(member& m, std::uint64_t number);
   void finish_write(member& m);
   void apply(member& m, const log_entry& e);
   void send(const message& m);

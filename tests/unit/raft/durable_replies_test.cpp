@@ -22,6 +22,7 @@ struct follower {
   static core_options options() {
     core_options o;
     o.self = me;
+    o.held_bytes_max = 1000;
     return o;
   }
   follower() : core(options(), fresh()) {
@@ -48,7 +49,7 @@ struct follower {
 
 bool confirms(const std::vector<message>& sent, std::uint64_t index) {
   for (const auto& m : sent)
-    if (const auto* r = std::get_if<append_reply>(&m.body)) return r->ok && r->match == log_index{index};
+    if (const auto* r = std::get_if<append_reply>(&m.body)) return r->ok && !r->held && r->match == log_index{index};
   return false;
 }
 
@@ -101,4 +102,64 @@ TEST_CASE("a snapshot that waits for the disk counts for nobody: not for the lea
   f.core.step(persisted{}, f.now);
   CHECK_FALSE(f.core.installing());
   CHECK(confirms(f.append(9, 1, 0, 9).send, 9));
+}
+
+namespace {
+const append_reply* held(const effects& e) {
+  for (const auto& m : e.send)
+    if (const auto* r = std::get_if<append_reply>(&m.body); r && r->held) return r;
+  return nullptr;
+}
+} // namespace
+
+TEST_CASE(
+    "while the disk refuses, entries are taken and applied, confirmed as held only, and no more than may be held") {
+  follower f;
+  REQUIRE(f.append(0, 0, 1, 0).persist.has_value());
+  f.core.step(persist_failed{}, f.now);
+  std::uint64_t last = 1;
+  for (; last < 1000; ++last) {
+    const auto e = f.append(last, 1, 1, last + 1);
+    CHECK_FALSE(confirms(e.send, last + 1));
+    if (!held(e)) break;
+    CHECK(held(e)->match == log_index{last + 1});
+    CHECK(f.core.log().applied() == log_index{last + 1});
+  }
+  CHECK(last > 2);
+  CHECK(last < 1000);
+  CHECK(f.core.log().last().index == log_index{last});
+  // The disk takes it: one confirmation for all, and more may come.
+  const auto healed = f.core.step(persisted{}, f.now);
+  REQUIRE(healed.persist.has_value());
+  CHECK(healed.persist->append.size() == last - 1);
+  REQUIRE(healed.persist->then_send.size() == 1);
+  CHECK(confirms(healed.persist->then_send, last));
+  f.core.step(persisted{}, f.now);
+  CHECK(f.append(last, 1, 1, last).persist.has_value());
+}
+
+TEST_CASE("term and vote go beside a refused write, as often as its disk is asked, and before what rests on them") {
+  follower f;
+  REQUIRE(f.append(0, 0, 1, 0).persist.has_value());
+  CHECK_FALSE(f.core.step(persist_failed{}, f.now).aside.has_value()); // nothing new
+  f.now += std::chrono::seconds(2);                                    // the leader is silent
+  const auto ask = [&](std::uint64_t term) {
+    const vote_request r{{log_index{9}, log_term{1}}};
+    return f.core.step(receive{{member_id{3}, me, log_term{term}, r}}, f.now);
+  };
+  const auto first = ask(2);
+  CHECK(first.send.empty());
+  REQUIRE(first.aside.has_value());
+  CHECK(first.aside->hard.term == log_term{2});
+  CHECK(first.aside->hard.vote == member_id{3});
+  CHECK(first.aside->then_send.size() == 1);
+  CHECK_FALSE(f.core.step(aside_written{false}, f.now).aside.has_value()); // it would be asked for ever
+  const auto again = f.core.step(persist_failed{}, f.now);
+  REQUIRE(again.aside.has_value());
+  CHECK(again.aside->hard.term == log_term{2});
+  f.core.step(aside_written{}, f.now);
+  const auto healed = f.core.step(persisted{}, f.now); // the refused group was older
+  CHECK_FALSE(healed.persist.has_value());
+  const auto repeated = ask(2);
+  CHECK(repeated.send.size() == 1);
 }

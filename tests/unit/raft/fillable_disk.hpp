@@ -14,8 +14,9 @@ public:
   explicit fillable_disk(std::unique_ptr<troupe::store::rocks_backend> b) : below_(std::move(b)) {}
 
   bool looks_full = false, is_full = false, fails = false;
-  int fills_after = -1;   // so many writes; negative: never
-  bool ran_ahead = false; // it was to hold the state of an entry that its log does not reach
+  bool takes_votes = false; // also when it is full
+  int fills_after = -1;     // so many writes; negative: never
+  bool ran_ahead = false;   // it was to hold the state of an entry that its log does not reach
 
   troupe::result<troupe::store::recovered_state> recover(troupe::store::state_machine& m) override {
     auto found = below_->recover(m);
@@ -29,7 +30,8 @@ public:
   troupe::result<void> write(const troupe::store::write_group& g) override {
     if (fills_after == 0) is_full = true;
     if (fills_after >= 0) --fills_after;
-    if (is_full) return full();
+    const bool vote = g.hard && g.append.empty() && g.changes.empty() && !g.applied;
+    if (is_full && !(vote && takes_votes)) return full();
     if (fails) return troupe::errors::internal("a sync failed (for a test)");
     if (!g.append.empty()) last_ = g.append.back().index;
     if (g.install) last_ = g.applied->at.index;

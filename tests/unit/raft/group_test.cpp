@@ -8,6 +8,18 @@ using namespace std::chrono_literals;
 using troupe::member_command;
 using troupe::store::member_id;
 
+namespace {
+/// A linearizable read on `at` is confirmed within `patience` and finds `name`.
+bool reads(group_lab& lab, member_id at, const std::string& name, std::chrono::milliseconds patience) {
+  bool seen = false;
+  lab.members[at].raft.group->read_barrier([&](const troupe::status& s) {
+    seen = s.code == 0 && lab.members[at].raft.state->current()->get("t", "", name);
+  });
+  lab.run(patience);
+  return seen;
+}
+} // namespace
+
 TEST_CASE("three founders elect one leader and apply the same entries") {
   group_lab lab(3);
   const auto lead = lab.await_leader();
@@ -107,12 +119,7 @@ TEST_CASE("a follower whose disk is full refuses writes at once, goes on with re
       lab.run(20ms);
       REQUIRE(lab.answers(lead)[more].ok);
     }
-    bool seen = false;
-    lab.members[at].raft.group->read_barrier([&](const troupe::status& s) {
-      seen = s.code == 0 && lab.members[at].raft.state->current()->get("t", "", name + "39");
-    });
-    lab.run(500ms);
-    CHECK(seen);
+    CHECK(reads(lab, at, name + "39", 500ms));
     disk.is_full = disk.looks_full = false;
     lab.run(1s);
     const auto healed = lab.propose(at, name + "-healed");
@@ -133,14 +140,10 @@ TEST_CASE(
   lab.run(200ms);
   CHECK(lab.answers(lead)[other].ok);
   const auto refused = lab.propose(at, "b");
-  bool seen = false;
-  lab.members[at].raft.group->read_barrier(
-      [&](const troupe::status& s) { seen = s.code == 0 && lab.members[at].raft.state->current()->get("t", "", "a"); });
-  lab.run(300ms);
+  CHECK(reads(lab, at, "a", 300ms));
   const auto why = lab.answers(at)[refused].error;
   CHECK(why.code == 503);
   CHECK(why.message.find("takes no writes") != std::string::npos);
-  CHECK(seen);
   lab.members[at].disk->fails = false;
   lab.run(1s);
   const auto healed = lab.propose(at, "c");
@@ -151,6 +154,7 @@ TEST_CASE(
   lab.run(4s);
   CHECK(lab.answers(at)[meanwhile].ok);
   CHECK(lab.await_leader() != lead);
+  CHECK(reads(lab, lead, "d", 300ms)); // in a term that its disk does not know
   lab.members[lead].disk->fails = false;
   lab.run(1s);
   CHECK(lab.same_everywhere());
@@ -257,11 +261,43 @@ TEST_CASE("a leader that finds its disk full lets another lead") {
   lab.run(4s);
   CHECK(lab.answers(at)[ticket].ok);
   CHECK(lab.await_leader() != lead);
+  for (int i = 0; i < 40; ++i) { // more than the first append of the new leader
+    const auto more = lab.propose(at, "more" + std::to_string(i), 0, 0, 20'000);
+    lab.run(20ms);
+    REQUIRE(lab.answers(at)[more].ok);
+  }
+  CHECK(reads(lab, lead, "more39", 1s));
   disk.is_full = false;
   lab.run(1s);
   const auto healed = lab.propose(lead, "c");
   lab.run(200ms);
   CHECK(lab.answers(lead)[healed].ok);
+  CHECK(lab.same_everywhere());
+}
+
+TEST_CASE("a member whose disk has room for term and vote alone votes, and its reads go on") {
+  group_lab lab(3);
+  const auto lead = lab.await_leader();
+  const auto at = lab.follower();
+  auto& disk = *lab.members[at].disk;
+  disk.is_full = disk.takes_votes = true;
+  const auto first = lab.propose(lead, "a");
+  lab.run(200ms);
+  REQUIRE(lab.answers(lead)[first].ok);
+  lab.kill(lead);
+  lab.run(5s);
+  const auto next = lab.await_leader(); // by the vote of `at`, there is no other
+  CHECK(next != at);
+  disk.is_full = false;
+  lab.run(2s);
+  const auto healed = lab.propose(at, "b");
+  lab.run(500ms);
+  CHECK(lab.answers(at)[healed].ok);
+  lab.kill(at);
+  lab.start(at); // the refused write was older than the vote
+  lab.run(2s);
+  lab.start(lead);
+  lab.run(2s);
   CHECK(lab.same_everywhere());
 }
 

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct totals {
-  std::uint64_t runs = 0, committed = 0, elections = 0, reads = 0, snapshots = 0, crashes = 0;
+  std::uint64_t runs = 0, committed = 0, elections = 0, reads = 0, snapshots = 0, crashes = 0, asides = 0;
 };
 
 /// TROUPE_SEEDS=n runs more; TROUPE_SEED=n runs one.
@@ -35,6 +35,7 @@ totals play(unsigned seeds, const std::function<void(sim_options&)>& shape) {
     t.reads += sim.reads_checked;
     t.snapshots += sim.snapshots;
     t.crashes += sim.crashes;
+    t.asides += sim.asides;
   }
   return t;
 }
@@ -58,6 +59,19 @@ TEST_CASE("three members survive loss, reordering, crashes, partitions and faili
   CHECK(t.committed > 1000);
   CHECK(t.crashes > 100);
   CHECK(t.snapshots > 10);
+}
+
+TEST_CASE("members whose disks refuse writes for seconds vote beside them, lose nothing and go back on no vote") {
+  auto t = play(40, [](sim_options& o) {
+    o.members = 3;
+    o.changes = false;
+    o.refusals = 0.05;
+    o.more_crashes = 0.01;
+    o.down_max = 50ms;
+    o.sync_max = 100ms;
+  });
+  CHECK(t.committed > 1000);
+  CHECK(t.asides > 30);
 }
 
 TEST_CASE("membership changes through joint consensus keep every promise") {

@@ -109,6 +109,8 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
     finish_write(id);
   else if (verb == "fail")
     fail_write(id);
+  else if (verb == "aside")
+    finish_aside(id, w.size() < 3);
   else if (verb == "manual")
     members_[id].manual = true;
   else if (verb == "auto")
@@ -123,7 +125,7 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
   } else if (verb == "lose")
     std::erase_if(wire_, [&](const message& m) { return m.from.v == id && m.to.v == n(2); });
   else if (verb == "crash")
-    members_[id].core.reset(), members_[id].writing.reset(), members_[id].wake = instant::max();
+    stop(id);
   else if (verb == "restart")
     start(id);
   else if (verb == "disk")
@@ -161,6 +163,14 @@ void scenario_world::create(const words& w) {
     members_[i].disk.config = first;
   for (std::uint64_t i = 1; i <= all; ++i)
     start(i);
+}
+
+void scenario_world::stop(std::uint64_t id) {
+  auto& m = members_[id];
+  m.core.reset();
+  m.writing.reset();
+  m.aside.reset();
+  m.wake = instant::max();
 }
 
 void scenario_world::start(std::uint64_t id) {
@@ -205,6 +215,7 @@ void scenario_world::perform(std::uint64_t id, effects e) {
     say(num(id) +
         (r.ok ? " may serve read " + num(r.id) + " at " + num(r.index.v) : " cannot serve read " + num(r.id)));
   if (e.persist) m.writing = std::move(e.persist);
+  if (e.aside) m.aside = std::move(e.aside);
   for (const auto& x : e.want_chunks)
     serve(id, x);
 }
@@ -215,6 +226,19 @@ void scenario_world::fail_write(std::uint64_t id) {
   const bool alone = m.core && all_members(m.core->config()).size() == 1;
   step(id, persist_failed{});
   if (alone) m.writing.reset();
+}
+
+/// `aside ID [fails]`: what became of the term and vote beside a refused write.
+void scenario_world::finish_aside(std::uint64_t id, bool ok) {
+  auto& m = members_[id];
+  if (!m.core || !m.aside) return say(num(id) + " writes nothing aside");
+  const auto a = std::move(*std::exchange(m.aside, {}));
+  if (ok) {
+    m.disk.hard = a.hard;
+    if (m.writing && m.writing->hard) m.writing->hard = a.hard;
+    wire_.insert(wire_.end(), a.then_send.begin(), a.then_send.end());
+  }
+  step(id, aside_written{ok});
 }
 
 void scenario_world::finish_write(std::uint64_t id) {
@@ -301,8 +325,11 @@ void scenario_world::settle() {
   for (int rounds = 0; rounds < 10000; ++rounds) {
     bool moved = false;
     for (auto& [id, m] : members_) {
-      if (!m.core || !m.writing || m.manual) continue;
-      finish_write(id);
+      if (!m.core || m.manual || (!m.writing && !m.aside)) continue;
+      if (m.aside)
+        finish_aside(id, true);
+      else
+        finish_write(id);
       moved = true;
     }
     if (!wire_.empty()) {

@@ -29,6 +29,7 @@ private:
     std::string disk_state; // as of disk.applied
     std::string chunks;
     std::optional<persist_effect> writing;
+    std::optional<aside_effect> aside;
     instant wake = instant::max();
     bool manual = false; // `settle` leaves its writes alone
     bool cut = false;    // nothing reaches it, nothing leaves it
@@ -41,7 +42,9 @@ private:
   void perform(std::uint64_t id, effects e);
   void finish_write(std::uint64_t id);
   void fail_write(std::uint64_t id);
+  void finish_aside(std::uint64_t id, bool ok);
   void start(std::uint64_t id);
+  void stop(std::uint64_t id);
   void elect(std::uint64_t id);
   void elapse(std::uint64_t ms);
   bool deliver_next(std::uint64_t from, std::uint64_t to);
