@@ -113,7 +113,7 @@ void raft_core::hand_out_aside() {
 }
 
 instant raft_core::next_deadline() const {
-  if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_, tell_at_});
+  if (role_ == role::leader) return std::min({heartbeat_at_, quorum_check_at_, transfer_until_, tell_at_, offer_at_});
   return promotable() ? election_at_ : instant::max();
 }
 
@@ -203,7 +203,7 @@ void raft_core::on(const propose_entries& p) {
   for (const auto& payload : p.payloads)
     append_own(entry_kind::change, payload);
   if (auto it = progress_.find(p.from); it != progress_.end()) it->second.awaits = log_.last().index;
-  replicate_all(when_empty::nothing);
+  offer_all();
 }
 
 void raft_core::on(const propose_check&) {

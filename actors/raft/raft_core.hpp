@@ -38,6 +38,11 @@ struct core_options {
   /// or a read; the others hear with the next append, or this long after: telling everybody each time costs as much as
   /// replicating. 0: everybody at once. So is told what must not wait: a membership change, and a term's first commit.
   duration tell_within = std::chrono::milliseconds(5);
+  /// Beside itself a leader needs few for a majority: those that acknowledged most get new entries at once, the others
+  /// this much later, then several in one message and one sync; but at once what they wait for themselves. A partner
+  /// that is late costs a write no more than this. 0: everybody gets them at once.
+  duration spare_for = std::chrono::milliseconds(5);
+  std::size_t spared_entries_max = 256;    // then it gets them
   std::size_t append_bytes_max = 64 << 10; // of one append message: a snapshot or batch never delays a heartbeat
   std::size_t append_entries_max = 1024;
   std::size_t inflight_max = 16;                 // append messages without an answer, per member
@@ -129,6 +134,7 @@ private:
   bool promotable() const;
   bool alone() const;
   void arm_election();
+  instant soon();
   std::uint64_t random();
 
   // raft_leader.cpp
@@ -138,6 +144,10 @@ private:
   enum class when_empty { nothing, ask, tell }; // what is sent to a member that has all entries
   void replicate(member_id to, when_empty then);
   void replicate_all(when_empty then);
+  void offer(member_id to);
+  void offer_all();
+  void choose_partners();
+  bool spared(member_id id, const progress& p) const;
   void tell_commit(log_index before);
   void broadcast_heartbeat();
   void advance_commit();
@@ -191,6 +201,8 @@ private:
   instant heartbeat_at_ = instant::max();
   instant quorum_check_at_ = instant::max();
   instant tell_at_ = instant::max();
+  instant offer_at_ = instant::max(); // spared members get what is new
+  std::vector<member_id> partners_;   // who makes a majority with us; empty: nobody is spared
   instant committed_at_{0};
   member_id transfer_to_;
   instant transfer_until_ = instant::max();

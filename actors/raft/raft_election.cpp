@@ -2,6 +2,8 @@
 
 #include "store/mutations.hpp"
 
+#include <algorithm>
+
 namespace troupe::raft {
 
 /// splitmix64: the jitter's only source, seeded by the options.
@@ -15,6 +17,11 @@ std::uint64_t raft_core::random() {
 void raft_core::arm_election() {
   const auto jitter = random() % static_cast<std::uint64_t>(opt_.election_min.count());
   election_at_ = now_ + opt_.election_min + duration(static_cast<std::int64_t>(jitter));
+}
+
+instant raft_core::soon() {
+  return now_ +
+         duration(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(opt_.heartbeat_every.count())));
 }
 
 bool raft_core::alone() const {
@@ -78,6 +85,8 @@ void raft_core::handle(const message& m, const vote_request& r) {
     const bool can_vote = !recovering_ && !aside_refused_;
     const bool granted = current && m.term > hard_.term && can_vote;
     send_as(m.from, granted ? m.term : hard_.term, vote_reply{granted, true});
+    // Who asks lacks what we hold, so we are the better one to ask: soon, but not all who think so at the same moment.
+    if (!current && role_ == role::follower && !heeds_leader()) election_at_ = std::min(election_at_, soon());
     return;
   }
   const bool free = hard_.vote == m.from || (!hard_.vote && !leader_);

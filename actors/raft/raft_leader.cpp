@@ -14,7 +14,8 @@ void raft_core::reset_progress() {
   round_open_ = false;
   lease_spent_ = false;
   lease_until_ = instant{0};
-  heartbeat_at_ = quorum_check_at_ = tell_at_ = instant::max();
+  heartbeat_at_ = quorum_check_at_ = tell_at_ = offer_at_ = instant::max();
+  partners_.clear();
   sync_progress_with_config();
 }
 
@@ -52,6 +53,10 @@ void raft_core::lead_tick() {
   if (now_ >= tell_at_) {
     tell_at_ = instant::max();
     replicate_all(when_empty::tell);
+  }
+  if (now_ >= offer_at_) {
+    offer_at_ = instant::max();
+    replicate_all(when_empty::nothing);
   }
   if (now_ < heartbeat_at_) return;
   heartbeat_at_ = now_ + opt_.heartbeat_every;
@@ -124,6 +129,50 @@ void raft_core::replicate(member_id to, when_empty then) {
     }
     if (!full) return;
   }
+}
+
+/// To everybody who is not spared; the others get it in a moment.
+void raft_core::offer_all() {
+  choose_partners();
+  for (const auto& [id, p] : progress_)
+    if (id != opt_.self) offer(id);
+}
+
+void raft_core::offer(member_id to) {
+  const auto& p = progress_[to];
+  if (spared(to, p)) {
+    if (p.next <= log_.last().index) offer_at_ = std::min(offer_at_, now_ + opt_.spare_for);
+  } else {
+    replicate(to, when_empty::nothing);
+  }
+}
+
+/// The voters that acknowledged most, as many as a majority needs beside us. Nobody is spared in the joint phase of a
+/// change, in a term's beginning, while too few voters follow, and while our own disk is the one that is behind.
+void raft_core::choose_partners() {
+  const auto before = std::exchange(partners_, {});
+  if (opt_.spare_for == duration{0} || !config().outgoing.empty() || pending_change_ > log_.commit() ||
+      !committed_in_term() || log_.stable() < log_.commit() || transfer_to_ || !is_voter(config(), opt_.self))
+    return;
+  for (auto id : config().voters)
+    if (const auto it = progress_.find(id);
+        id != opt_.self && it != progress_.end() && it->second.how == progress::mode::replicate)
+      partners_.push_back(id);
+  const auto needed = config().voters.size() / 2;
+  if (partners_.size() < needed) {
+    partners_.clear();
+    return;
+  }
+  std::stable_sort(partners_.begin(), partners_.end(), [&](member_id a, member_id b) {
+    const auto match_a = progress_[a].match, match_b = progress_[b].match;
+    return match_a != match_b ? match_a > match_b : contains(before, a) && !contains(before, b);
+  });
+  partners_.resize(needed);
+}
+
+bool raft_core::spared(member_id id, const progress& p) const {
+  return !partners_.empty() && !contains(partners_, id) && p.how == progress::mode::replicate &&
+         p.awaits <= log_.commit() && log_.last().index.v - p.next.prev().v < opt_.spared_entries_max;
 }
 
 void raft_core::advance_commit() {
@@ -205,7 +254,10 @@ void raft_core::handle(const message& m, const append_reply& r) {
   // What was committed while its only append was under way it would hear from heartbeats alone, and those name no more
   // than we believe it holds.
   const bool waits = r.lost && committed_in_term() && it->second.match >= log_.commit();
-  replicate(m.from, restored || waits ? when_empty::ask : when_empty::nothing);
+  if (restored || waits)
+    replicate(m.from, when_empty::ask);
+  else
+    offer(m.from);
   if (transfer_to_ == m.from && it->second.match == log_.last().index) send(m.from, timeout_now{});
 }
 

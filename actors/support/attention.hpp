@@ -17,11 +17,11 @@ public:
   using instant = std::chrono::steady_clock::time_point;
   using duration = std::chrono::steady_clock::duration;
 
-  static constexpr std::chrono::microseconds longest{300};
+  static constexpr std::chrono::microseconds longest{700};
   static constexpr std::chrono::microseconds first{40}; // the shortest that is worth its trouble
   /// Between two looks others may run, as long as they like. If they take so long there is much to do, and we are in
   /// their way.
-  static constexpr std::chrono::microseconds crowded_after{150};
+  static constexpr std::chrono::microseconds crowded_after{400};
   static constexpr std::chrono::milliseconds rest_first{5}, rest_longest{640};
 
   /// Looks by `once` until that says that it found something. False: sleep now, and call `woke` afterwards. Others that

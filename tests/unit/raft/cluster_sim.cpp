@@ -2,6 +2,8 @@
 
 #include "store/rocks_backend.hpp"
 
+#include <array>
+
 namespace troupe::raft::test {
 
 using namespace std::chrono_literals;
@@ -68,6 +70,8 @@ void cluster_sim::start(member& m) {
   o.inflight_max = 3;
   o.persist_entries_max = 5;
   o.lease_reads = opt_.leases;
+  o.spare_for = std::array{0ms, 5ms, 20ms}[opt_.seed % 3];
+  o.spared_entries_max = 8;
   m.applied = m.disk.applied;
   m.state = m.disk.state;
   m.config = m.disk.config;

@@ -136,6 +136,8 @@ std::vector<std::string> scenario_world::run(const std::string& command) {
     leases_ = true;
   else if (verb == "tell")
     tell_within_ = std::chrono::milliseconds(id);
+  else if (verb == "spare")
+    spare_for_ = std::chrono::milliseconds(id);
   else if (verb == "wait")
     now_ += std::chrono::milliseconds(id);
   else if (verb == "repeat")
@@ -181,6 +183,7 @@ void scenario_world::start(std::uint64_t id) {
   o.append_bytes_max = 100;
   o.lease_reads = leases_;
   o.tell_within = tell_within_;
+  o.spare_for = spare_for_;
   m.state = m.disk_state;
   m.core = std::make_unique<raft_core>(o, m.disk);
   step(id, begin{});

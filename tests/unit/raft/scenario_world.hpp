@@ -64,6 +64,7 @@ private:
   instant now_{0};
   bool leases_ = false;
   duration tell_within_{0}; // everybody at once
+  duration spare_for_{0};   // nobody
   std::vector<std::string> said_;
 };
 

@@ -49,16 +49,20 @@ TEST_CASE("the more often something comes soon, the longer it looks, up to the l
   CHECK(l.wait(200us) == 80us);
   CHECK(l.wait(200us) == 160us);
   CHECK(l.wait(200us) == 200us); // found
-  CHECK(l.wait(290us) == 290us);
+  CHECK(l.wait(400us) == 320us);
+  CHECK(l.wait(400us) == 400us);
+  CHECK(l.wait(attention::longest) == 640us);
   CHECK(l.wait(attention::longest) == attention::longest);
 }
 
 TEST_CASE("what comes more seldom ends the looking") {
   lab l;
   l.make_attentive();
-  CHECK(l.wait(10ms) == 300us);
-  CHECK(l.wait(10ms) == 150us);
-  CHECK(l.wait(10ms) == 75us);
+  CHECK(l.wait(10ms) == 700us);
+  CHECK(l.wait(10ms) == 350us);
+  CHECK(l.wait(10ms) == 175us);
+  CHECK(l.wait(10ms) == 90us);
+  CHECK(l.wait(10ms) == 45us);
   CHECK(l.wait(10ms) == 0us);
 }
 
@@ -76,7 +80,7 @@ TEST_CASE("where others need the processor it sleeps at once, and looks for noth
   auto rest = attention::rest_first;
   for (int i = 0; i < 10; ++i) {
     CAPTURE(i);
-    CHECK(l.wait(attention::longest, 200us) == 200us); // the first yield took so long
+    CHECK(l.wait(attention::longest, 450us) == 450us); // the first yield took so long
     const auto crowded_at = l.now;
     CHECK(l.wait(100us) == 0us);
     while (l.now - crowded_at < rest - 1ms)
@@ -93,11 +97,11 @@ TEST_CASE("what it finds shortens the next rest again") {
   lab l;
   l.make_attentive();
   for (int i = 0; i < 3; ++i) {
-    l.wait(attention::longest, 200us);
+    l.wait(attention::longest, 450us);
     l.now += attention::rest_longest;
   }
   REQUIRE(l.wait(100us) == 100us); // found
-  l.wait(attention::longest, 200us);
+  l.wait(attention::longest, 450us);
   l.now += attention::rest_first;
   CHECK(l.a.begin(l.now));
 }
