@@ -5,13 +5,18 @@
 // Source: ours.
 #pragma once
 
+#include "store/fault_point.hpp"
 #include "store/rocks_backend.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <spawn.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace troupe::test {
 
@@ -77,6 +82,31 @@ inline txn one(const std::string& name, const std::string& doc) {
   t.puts.push_back({{"pods", "ns", name}, doc, std::string::npos});
   return t;
 }
+
+/// A life of the store that ends in the middle: the case of that name, which is skipped otherwise, in a process of its
+/// own. It begins with `begin_other_life` and ends with `std::_Exit`. A mere fork has the database without its threads,
+/// and ThreadSanitizer lets it start no others. Returns the exit code: `fault_exit_code` if it was killed at the
+/// `fault`th step.
+inline int live_and_die(const std::string& name, const std::string& dir, int fault) {
+  REQUIRE(::setenv("TROUPE_TEST_DIR", dir.c_str(), 1) == 0);
+  REQUIRE(::setenv("TROUPE_TEST_FAULT", std::to_string(fault).c_str(), 1) == 0);
+  std::string self = "/proc/self/exe", every = "--no-skip", which = "--test-case=" + name;
+  char* const args[] = {self.data(), every.data(), which.data(), nullptr};
+  pid_t child = 0;
+  REQUIRE(::posix_spawn(&child, self.c_str(), nullptr, nullptr, args, environ) == 0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+/// Its directory.
+inline std::string begin_other_life() {
+  const char* dir = std::getenv("TROUPE_TEST_DIR");
+  REQUIRE(dir);
+  return dir;
+}
+/// What it is to be killed in follows.
+inline void die_later() { fault_countdown = std::atoi(std::getenv("TROUPE_TEST_FAULT")); }
 
 /// A state machine whose changes go to disk after each transaction. The founding configuration is entry 1.
 struct written_store {
