@@ -5,7 +5,7 @@ import struct
 
 from places import DISK_FAULT
 
-SLOT_BYTES = 248
+SLOT_BYTES = 280
 SLOTS_MAX = 8
 # Where the fields of a slot lie (disk_fault.cpp): the name first, then these.
 SYNC_US, STALLED, FULL, ROOM, TOLD, LATE, REFUSED, FAILING = 192, 200, 204, 208, 216, 224, 232, 240
