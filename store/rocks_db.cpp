@@ -49,7 +49,7 @@ rocksdb::DBOptions db_options(bool fresh) {
   rocksdb::DBOptions o;
   o.listeners.push_back(std::make_shared<healed_by_us>());
   o.create_if_missing = fresh;
-  o.create_missing_column_families = fresh;
+  o.create_missing_column_families = true; // a crash while it was new leaves some out; what it lacks then tells that
   o.paranoid_checks = true;
   // A torn record at the very end was never acknowledged; damage anywhere else must be reported, not dropped.
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;

@@ -2,6 +2,8 @@
 #include "store/snapshot_codec.hpp"
 #include "tests/unit/store/store_dir.hpp"
 
+#include <rocksdb/db.h>
+
 #include <set>
 #include <sys/stat.h>
 
@@ -223,6 +225,34 @@ TEST_CASE("killed at any step of setting damaged data aside, the next start does
     REQUIRE(n < 50);
   }
   CHECK(kills >= 5);
+}
+
+namespace {
+
+/// As a start leaves it that is killed before every family is made.
+void make_half(const std::string& dir) {
+  std::filesystem::remove_all(dir);
+  rocksdb::Options o;
+  o.create_if_missing = true;
+  rocksdb::DB* db = nullptr;
+  REQUIRE(rocksdb::DB::Open(o, dir, &db).ok());
+  delete db;
+}
+
+} // namespace
+
+TEST_CASE("killed while RocksDB makes its families, the next start begins again") {
+  store_dir fresh;
+  make_half(fresh.path + "/data-1");
+  const auto first = start(fresh.path, group_of({1}));
+  REQUIRE_MESSAGE(!first.refused, first.refused->message);
+  CHECK(first.objects == 0);
+  store_dir again; // where damage was set aside
+  fill(again.path, three);
+  flip(again.largest(".log"), 0.5);
+  must_be_empty_but_know_its_vote(start(again.path, three));
+  make_half(again.path + "/data-2");
+  must_be_empty_but_know_its_vote(start(again.path, three));
 }
 
 TEST_CASE("a directory from before generations is taken over") {
