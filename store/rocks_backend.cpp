@@ -20,6 +20,28 @@ namespace {
 /// What opening a database writes before it serves is a few KiB: manifest, options, the head of a write-ahead log.
 constexpr std::uint64_t reopen_bytes_min = 1u << 20;
 
+/// 0, or why a file of that size cannot be written and synced.
+int try_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0) return errno;
+  int error = ::posix_fallocate(fd, 0, reopen_bytes_min);
+  if (error == EOPNOTSUPP || error == EINVAL) error = 0; // a file system that cannot promise room
+  if (error == 0 && (::pwrite(fd, "x", 1, 0) != 1 || ::fsync(fd) != 0)) error = errno;
+  ::close(fd);
+  return error;
+}
+
+/// 0, or why a file cannot be made, put in place and kept.
+int try_disk(const std::string& dir) {
+  const auto probe = dir + "/probe", fresh = probe + ".new";
+  int error = try_file(fresh);
+  if (error == 0 && ::rename(fresh.c_str(), probe.c_str()) != 0) error = errno;
+  if (error == 0 && !sync_dir(dir)) error = EIO;
+  for (const auto* left : {&probe, &fresh})
+    ::unlink(left->c_str());
+  return error;
+}
+
 std::uint64_t bytes_of(const write_group& g) {
   std::uint64_t n = 0;
   if (g.install)
@@ -62,19 +84,15 @@ result<void> rocks_backend::impl::ensure_space(bool adds, std::uint64_t bytes) {
   return broken ? heal() : result<void>{};
 }
 
-/// Asks the disk itself: what statvfs says may not be for us (quotas), nor be there; and a sync may still fail.
+/// Asks the disk itself: what statvfs says may not be for us (quotas), nor be there; a sync may still fail, and so may
+/// a new name. Reads end for good if a new beginning fails halfway, so whatever it does is tried here first.
 result<void> rocks_backend::impl::may_reopen() const {
-  const int fd = ::open(opt.dir.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-  if (fd < 0) return free_at_least(reopen_bytes_min);
-  const int full = ::posix_fallocate(fd, 0, reopen_bytes_min);
-  const bool synced = ::pwrite(fd, "x", 1, 0) == 1 && ::fsync(fd) == 0;
-  const auto why = std::string(std::strerror(errno));
-  ::close(fd);
-  if (full == ENOSPC || full == EDQUOT)
+  const int error = try_disk(opt.dir);
+  if (error == ENOSPC || error == EDQUOT)
     return errors::insufficient_storage("no space left in " + opt.dir +
                                         ": writes are refused until there is; reads go on");
-  if (!synced)
-    return errors::internal("the disk of " + opt.dir + " does not take what is written to it: " + why +
+  if (error != 0)
+    return errors::internal("the disk of " + opt.dir + " does not take what is written to it: " + std::strerror(error) +
                             "; writes are refused until it does, reads go on");
   return {};
 }

@@ -67,15 +67,25 @@ rocksdb::DBOptions db_options(bool fresh) {
   return o;
 }
 
+/// Of "IO error: While pread offset 0 len 9: PATH: Input/output error". A disk that fails to take something new has not
+/// lost anything.
+bool unreadable(const std::string& why) {
+  if (!why.ends_with("Input/output error")) return false;
+  const auto what = why.substr(0, why.find(": ", why.find(": ") + 2));
+  return what.find("read") != what.npos || what.find("opening") != what.npos;
+}
+
 status refused(const std::string& dir, const rocksdb::Status& s) {
   const auto why = s.ToString();
   if (s.IsCorruption()) return damaged(dir, why);
-  if (why.find("lock") != std::string::npos || why.find("LOCK") != std::string::npos)
-    return not_ours("the data directory " + dir + " is in use by another troupe process; stop that one first");
   if (s.IsNoSpace()) return errors::insufficient_storage("no space left in " + dir + " to open the store");
+  for (const auto* sign : {"lock hold by current process", "/LOCK: Resource temporarily unavailable"})
+    if (why.find(sign) != std::string::npos)
+      return not_ours("the data directory " + dir + " is in use by another troupe process; stop that one first");
   // What RocksDB says of files that are gone, and of sectors that cannot be read.
-  for (const auto* sign : {"No such file", "does not exist", "Input/output error"})
+  for (const auto* sign : {"No such file", "does not exist"})
     if (why.find(sign) != std::string::npos) return damaged(dir, why);
+  if (unreadable(why)) return damaged(dir, why);
   if (s.IsInvalidArgument())
     return not_ours("the data directory " + dir + " was written by a newer or different version: " + why);
   return errors::internal("cannot open the store in " + dir + ": " + why);
