@@ -174,7 +174,9 @@ result<void> write_member_file(const std::string& dir, const member_record& r) {
   fault_point();
   if (!put_in_place(beside, path)) return cannot("rename to", path, errno);
   fault_point();
-  return sync_dir(dir);
+  auto synced = sync_dir(dir);
+  if (!synced) ::unlink(beside.c_str()); // it may still be the one that counts: not to be written over
+  return synced;
 }
 
 result<void> sync_dir(const std::string& dir) {

@@ -120,6 +120,9 @@ result<void> rocks_backend::impl::find_member() {
     return member_from_data();
   }
   if (!*found) return data.empty() ? begin_new() : member_from_data();
+  // It counts from here on, and is written over by the next but one: whoever put it in place may have been killed
+  // before that was durable.
+  if (auto r = sync_dir(opt.dir); !r) return r;
   who = std::move(**found);
   if (opt.cluster_id.empty()) opt.cluster_id = who.cluster;
   if (opt.cluster_id != who.cluster)

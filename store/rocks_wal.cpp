@@ -175,12 +175,13 @@ IOStatus mend(const std::string& path, std::uint64_t number) {
   auto tail = found.tail;
   // Whoever begins a log has synced the one before: there nothing can be torn.
   if (tail == wal_tail::torn && later_log_in_use(path, number)) tail = wal_tail::damaged;
-  if (tail == wal_tail::none || tail == wal_tail::cut_off) return IOStatus::OK();
   if (tail == wal_tail::damaged)
     return IOStatus::Corruption(path + " at byte " + std::to_string(found.at), "not the record that was written there");
-  if (::ftruncate(f.fd, static_cast<off_t>(found.end)) != 0) return failed("truncating", path, errno);
-  // The tear must be gone before a later log is in use.
-  if (tail == wal_tail::torn && ::fsync(f.fd) != 0) return failed("syncing", path, errno);
+  const bool cut = tail == wal_tail::zeros || tail == wal_tail::torn;
+  if (cut && ::ftruncate(f.fd, static_cast<off_t>(found.end)) != 0) return failed("truncating", path, errno);
+  // What is read back counts as durable, though whoever wrote it may have been killed before its sync; and a tear must
+  // be gone before a later log is in use.
+  if (::fsync(f.fd) != 0) return failed("syncing", path, errno);
   return IOStatus::OK();
 }
 
