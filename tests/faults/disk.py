@@ -1,14 +1,18 @@
-"""disk: the control of disk_fault.cpp: makes the disk of each master slow, full or failing, and well again."""
+"""disk: the control of disk_fault.cpp: makes the disk of each master slow, full or failing, and well again; or lets it
+lose its power."""
 import mmap
 import os
 import struct
+import subprocess
 
-from places import DISK_FAULT
+from places import DISK_FAULT, POWER_CUT
 
 SLOT_BYTES = 280
 SLOTS_MAX = 8
 # Where the fields of a slot lie (disk_fault.cpp): the name first, then these.
 SYNC_US, STALLED, FULL, ROOM, TOLD, LATE, REFUSED, FAILING = 192, 200, 204, 208, 216, 224, 232, 240
+TRACKED = 256
+ALSO_SYNCED = 1
 
 
 class Disk:
@@ -16,7 +20,9 @@ class Disk:
 
     def __init__(self, control, number, directory):
         self.control, self.at = control, number * SLOT_BYTES
-        self.put("192s", 0, os.path.realpath(directory).encode())
+        self.directory = os.path.realpath(directory)
+        self.put("192s", 0, self.directory.encode())
+        self.put("I", TRACKED, ALSO_SYNCED)  # from its first file on
 
     def put(self, form, field, *values):
         struct.pack_into("=" + form, self.control, self.at + field, *values)
@@ -41,6 +47,14 @@ class Disk:
     def fail(self):
         """Syncs say EIO."""
         self.put("Q", FAILING, 1)
+
+    def cut_power(self, seed):
+        """Nobody works on it any more: it becomes what a machine without power could find. Says what was lost."""
+        done = subprocess.run([POWER_CUT, self.directory, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError("power_cut %s %d: %s" % (self.directory, seed, done.stdout))
+        return done.stdout.strip()
 
     def heal(self):
         self.put("III", SYNC_US, 0, 0, 0)

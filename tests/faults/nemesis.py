@@ -1,4 +1,5 @@
 """nemesis: the faults: what each does, and how it is undone. One at a time, chosen by a seeded generator."""
+import glob
 import os
 import signal
 import subprocess
@@ -107,7 +108,8 @@ class Nemesis(DiskFaults):
     WEIGHTS = {"kill_leader": 30, "kill_follower": 8, "stop_leader": 5, "pause_leader": 8, "pause_follower": 4,
                "stutter_leader": 5, "cut_leader": 8, "cut_leader_in": 6, "cut_leader_out": 6, "cut_follower": 4,
                "loss": 6, "delay": 6, "kill_all": 2, "slow_disk_leader": 7, "slow_disk_follower": 4,
-               "full_disk_leader": 7, "full_disk_follower": 4, "failing_disk_leader": 4, "failing_disk_follower": 3}
+               "full_disk_leader": 7, "full_disk_follower": 4, "failing_disk_leader": 4, "failing_disk_follower": 3,
+               "power_leader": 5, "power_follower": 4}
 
     def __init__(self, masters, chance, say):
         self.masters, self.chance, self.say = masters, chance, say
@@ -156,6 +158,29 @@ class Nemesis(DiskFaults):
         victim.kill9()
         time.sleep(seconds)
         self.restart(victim)
+
+    def power(self, victim, _, seconds):
+        """A machine without power: its process is dead, and so is what it had not synced. One at a time, and only while
+        all have everything. Its syncs are slow before, so that it dies in one more often than not."""
+        self.masters.until_ready()
+        damaged = os.path.join(victim.disk.directory, "damaged-*")
+        before = glob.glob(damaged)
+        victim.disk.slow(100, 300)
+        try:
+            time.sleep(0.3)  # until one has begun
+            if victim is self.was_leader:
+                self.kills.append(time.monotonic())
+            victim.kill9()
+        finally:
+            victim.disk.heal()
+        self.say("  " + victim.disk.cut_power(self.chance.randrange(1 << 32)))
+        time.sleep(seconds)
+        self.restart(victim)
+        self.masters.until_all_answer()
+        if glob.glob(damaged) != before:
+            self.problems.append("%s took a loss of power for damage" % victim.name)
+
+    power_leader = power_follower = power
 
     def stop_leader(self, victim, _, seconds):
         victim.stop()

@@ -23,7 +23,7 @@ from client import Connection, Failed
 from disk_faults import LIST
 from masters import Masters
 from nemesis import Nemesis
-from places import CHECKER, DISK_FAULT, TROUPE
+from places import CHECKER, DISK_FAULT, POWER_CUT, TROUPE
 from workload import NAMESPACE, PATH, PROBES, Creator, Prober, Record, Register, Watcher, config_map
 
 GAP_AIM_SECONDS = 1.5
@@ -61,7 +61,7 @@ def skip_reason():
     for tool in ("nft", "nsenter", "ip"):
         if not shutil.which(tool):
             return "needs %s (./dev deps)" % tool
-    for program in (TROUPE, CHECKER, DISK_FAULT):
+    for program in (TROUPE, CHECKER, DISK_FAULT, POWER_CUT):
         if not os.path.exists(program):
             return "needs %s (./dev build)" % program
     return None
