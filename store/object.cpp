@@ -96,26 +96,25 @@ std::pair<std::string, std::size_t> encode_for_put(json::value& doc) {
   return {std::move(bytes), offset};
 }
 
-std::string splice_revision(std::string_view bytes, std::size_t offset, revision rev) {
-  if (offset >= bytes.size()) return std::string(bytes);
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, rev).ptr;
-  std::string out;
-  out.reserve(bytes.size() + static_cast<std::size_t>(end - digits));
-  out.append(bytes.substr(0, offset)).append(digits, end).append(bytes.substr(offset));
-  return out;
+namespace {
+struct digits_of {
+  explicit digits_of(revision rev) : end(std::to_chars(text, text + sizeof text, rev).ptr) {}
+  operator std::string_view() const { return {text, end}; }
+  char text[24];
+  const char* end;
+};
+} // namespace
+
+exact_text splice_revision(std::string_view bytes, std::size_t offset, revision rev) {
+  if (offset >= bytes.size()) return bytes;
+  return {bytes.substr(0, offset), digits_of(rev), bytes.substr(offset)};
 }
 
-std::string respliced(const object& last, revision rev) {
-  if (last.rv_offset >= last.bytes.size()) return last.bytes;
-  const auto end = last.bytes.find('"', last.rv_offset);
-  if (end == std::string::npos) return last.bytes;
-  char digits[24];
-  const auto stop = std::to_chars(digits, digits + sizeof digits, rev).ptr;
-  std::string out;
-  out.reserve(last.bytes.size() + 24);
-  out.append(last.bytes, 0, last.rv_offset).append(digits, stop).append(last.bytes, end, std::string::npos);
-  return out;
+exact_text respliced(const object& last, revision rev) {
+  const std::string_view bytes = last.bytes;
+  const auto end = last.rv_offset < bytes.size() ? bytes.find('"', last.rv_offset) : std::string_view::npos;
+  if (end == std::string_view::npos) return bytes;
+  return {bytes.substr(0, last.rv_offset), digits_of(rev), bytes.substr(end)};
 }
 
 } // namespace troupe::store

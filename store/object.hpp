@@ -6,6 +6,7 @@
 #pragma once
 
 #include "api/json.hpp"
+#include "store/exact_text.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -35,7 +36,7 @@ object_meta make_meta(const json::value& doc);
 struct object {
   std::string ns; // empty for cluster scope
   std::string name;
-  std::string bytes;
+  exact_text bytes;
   revision mod = 0;     // revision of the last write: metadata.resourceVersion
   revision created = 0; // revision of the creation
   /// Where the digits of metadata.resourceVersion begin in `bytes`; npos: the document carries none.

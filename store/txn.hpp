@@ -66,9 +66,9 @@ struct txn_result {
 std::pair<std::string, std::size_t> encode_for_put(json::value& doc);
 
 /// `bytes` with the decimal `rev` inserted at `offset`; unchanged when offset is npos.
-std::string splice_revision(std::string_view bytes, std::size_t offset, revision rev);
+exact_text splice_revision(std::string_view bytes, std::size_t offset, revision rev);
 /// The bytes of `last` with its resourceVersion replaced by `rev`.
-std::string respliced(const object& last, revision rev);
+exact_text respliced(const object& last, revision rev);
 
 /// What a proposal must satisfy before it enters the log: sizes, counts, keys named, no key written twice.
 result<void> check(const txn& t);

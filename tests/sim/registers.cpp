@@ -12,9 +12,9 @@ std::string unit_name(std::uint32_t unit) { return "u" + std::to_string(unit); }
 std::string slot_name(std::uint32_t slot) { return "s" + std::to_string(slot); }
 
 std::uint64_t value_of(const store::object& o) {
-  const auto at = o.bytes.rfind("\"v\":");
+  const auto at = o.bytes.text().rfind("\"v\":");
   std::uint64_t v = 0;
-  if (at != std::string::npos) std::from_chars(o.bytes.data() + at + 4, o.bytes.data() + o.bytes.size(), v);
+  if (at != std::string_view::npos) std::from_chars(o.bytes.data() + at + 4, o.bytes.data() + o.bytes.size(), v);
   return v;
 }
 

@@ -71,7 +71,7 @@ namespace {
 lab_answer seen(const response& r) {
   lab_answer a;
   a.code = r.code;
-  const auto text = r.error ? r.error->to_bytes() : r.object ? r.object->bytes : r.body;
+  const auto text = r.error ? r.error->to_bytes() : r.object ? std::string(r.object->bytes) : r.body;
   boost::system::error_code ec;
   a.body = json::parse(text, ec);
   for (const auto& [name, value] : r.headers)

@@ -49,7 +49,7 @@ struct seen_event {
 std::vector<seen_event> history(const store::watch_hub& hub, std::string_view table, store::revision after) {
   std::vector<seen_event> out;
   for (const auto& e : hub.pull(table, after, 100000).events)
-    out.push_back({e->type, e->rev, e->current->name, e->current->bytes});
+    out.push_back({e->type, e->rev, e->current->name, std::string(e->current->bytes)});
   return out;
 }
 
@@ -58,7 +58,7 @@ bool equal(const link_lab& lab, const lab_worker& w, std::string_view table) {
   auto lines = [&](const store::view& v) {
     std::vector<std::string> out;
     v.scan(table, {}, [&](const store::object_ptr& o) {
-      out.push_back(o->ns + "/" + o->name + "@" + std::to_string(o->mod) + o->bytes);
+      out.push_back(o->ns + "/" + o->name + "@" + std::to_string(o->mod) + std::string(o->bytes));
       return true;
     });
     return out;

@@ -181,7 +181,7 @@ TEST_CASE("events are cut into batches, a large one alone") {
   std::vector<feed_event> events;
   for (std::size_t bytes : {100u, 200u, 300000u, 100u}) {
     auto o = std::make_shared<store::object>();
-    o->bytes.assign(bytes, 'x');
+    o->bytes = std::string(bytes, 'x');
     events.push_back({event_type::added, "pods", events.size() + 1, o});
   }
   const auto batches = in_batches(events);

@@ -45,7 +45,7 @@ int verify(const std::string& dir, std::uint64_t expected) {
   auto v = node.state()->current();
   for (std::uint64_t n = 0; n < expected; ++n) {
     auto o = v->get("pods", "default", key_of(n));
-    if (o && o->bytes.find("{\"n\":" + std::to_string(n) + ",") == 0) continue;
+    if (o && o->bytes.text().find("{\"n\":" + std::to_string(n) + ",") == 0) continue;
     std::fprintf(stderr, "lost: key %llu of %llu acknowledged\n", static_cast<unsigned long long>(n),
                  static_cast<unsigned long long>(expected));
     return 1;

@@ -39,7 +39,7 @@ TEST_CASE("the revision is spliced into metadata and nowhere else") {
   CHECK(jq::str(back, {"metadata", "resourceVersion"}) == "1");
   CHECK(jq::str(back, {"metadata", "labels", "resourceVersion"}) == "keep");
   CHECK(jq::str(back, {"data", "metadata", "resourceVersion"}) == "keep");
-  CHECK(r.written[0]->bytes.substr(r.written[0]->rv_offset, 2) == "1\"");
+  CHECK(r.written[0]->bytes.text().substr(r.written[0]->rv_offset, 2) == "1\"");
 }
 
 TEST_CASE("an erased object's last state carries the deletion's revision") {
