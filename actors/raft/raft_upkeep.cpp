@@ -11,6 +11,9 @@
 #include <malloc.h>
 #include <thread>
 
+/// Of gperftools; absent where a sanitizer brings its own allocator.
+extern "C" [[gnu::weak]] void MallocExtension_ReleaseFreeMemory();
+
 namespace troupe {
 
 using store::log_index;
@@ -50,12 +53,16 @@ void raft_state::trim_log(store::write_group& g) {
 
 namespace {
 
-/// Old versions lay between live ones: glibc keeps their pages until told. It holds its locks while it looks through
-/// the heap, so a large one, where this would stop writers and where it matters least, is left alone.
+/// Old versions lay between live ones: the allocator keeps their pages until told. It holds its locks while it looks
+/// through the heap, so a large one, where this would stop writers and where it matters least, is left alone.
 void give_back_memory() {
   std::ifstream statm("/proc/self/statm");
   std::size_t total = 0, resident_pages = 0;
-  if (statm >> total >> resident_pages && resident_pages < limits::trimmed_pages_max) ::malloc_trim(0);
+  if (!(statm >> total >> resident_pages) || resident_pages >= limits::trimmed_pages_max) return;
+  if (MallocExtension_ReleaseFreeMemory)
+    MallocExtension_ReleaseFreeMemory();
+  else
+    ::malloc_trim(0);
 }
 
 } // namespace
