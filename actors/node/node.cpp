@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <malloc.h>
 #include <optional>
 #include <thread>
 
@@ -31,16 +30,6 @@ struct system_config : caf::actor_system_config {
     configure_scheduler(*this, std::max<std::size_t>(2, std::thread::hardware_concurrency()));
   }
 };
-
-/// Glibc keeps an arena per thread, each of which keeps what it once held; a few shared ones keep the process small.
-/// A list's body is megabytes: mapped and unmapped each time, its page faults cost as much as its encryption. The
-/// raft actor gives back what stays free when it compacts.
-void tune_memory() {
-  constexpr int kept_bytes_max = 16 << 20;
-  mallopt(M_ARENA_MAX, 2);
-  mallopt(M_MMAP_THRESHOLD, kept_bytes_max);
-  mallopt(M_TRIM_THRESHOLD, kept_bytes_max);
-}
 
 class live_node final : public running_node {
 public:
@@ -132,7 +121,6 @@ void live_node::supervise() {
 }
 
 result<void> live_node::start() {
-  tune_memory();
   if (auto r = open_directories(); !r) return r;
   const auto fixed_range = fixed_pod_range(base_.cluster, base_.self().name);
   if (base_.self().worker) {

@@ -116,6 +116,7 @@ class Nemesis(DiskFaults):
         self.wires = {m: Wires(m) for m in masters.all}
         self.starting = []
         self.kills = []  # times at which a leader was killed
+        self.was_leader = None  # when the fault began
         self.reads_while_refused = 0  # asked of a master whose disk took no writes
         self.slow = []  # from when to when a disk was slow
         self.log = []
@@ -134,7 +135,7 @@ class Nemesis(DiskFaults):
 
     def step(self, name):
         self.masters.until_all_answer()
-        leader = self.masters.leader()
+        leader = self.was_leader = self.masters.leader()
         others = [m for m in self.masters.all if m is not leader]
         follower = self.chance.choice(others)
         seconds = self.chance.uniform(1.0, 2.5)
