@@ -34,7 +34,7 @@ public:
   void disconnect(member_id who);
 
   link_rules rules;               // of every link
-  double codec = 0;               // of parcels that go through their encoding, as between machines
+  double codec = 0.02;            // of parcels that go through their encoding, as between machines
   std::size_t backlog_max = 4096; // of one link
   void cut(member_id from, member_id to, bool yes = true);
   void heal();
