@@ -25,6 +25,7 @@ constexpr const char* ready_word = "ready";
 constexpr std::size_t line_bytes_max = 4096; // PIPE_BUF: a pipe takes as much at once
 constexpr std::size_t told_bytes_max = 2000;
 constexpr std::chrono::milliseconds dying_patience{10000};
+constexpr std::chrono::milliseconds dying_shows_within{20};
 
 status trouble(const std::string& what) { return errors::bad_request(what + ": " + std::strerror(errno)); }
 
@@ -56,14 +57,18 @@ bool is_dying(int pid) {
   return false;
 }
 
-/// Waits until a dying process is gone.
-void await_end(int pid, std::chrono::milliseconds patience) {
+/// True when the process is gone, at the latest after `patience`.
+bool await_end(int pid, std::chrono::milliseconds patience) {
   const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  if (fd < 0) return;
+  if (fd < 0) return errno == ESRCH;
   pollfd p{fd, POLLIN, 0};
-  ::poll(&p, 1, static_cast<int>(patience.count()));
+  const bool gone = ::poll(&p, 1, static_cast<int>(patience.count())) > 0;
   ::close(fd);
+  return gone;
 }
+
+/// Between taking its SIGKILL and beginning to exit a process shows no sign of either: it gets a moment to show one.
+bool is_or_gets_dying(int pid) { return is_dying(pid) || await_end(pid, dying_shows_within) || is_dying(pid); }
 
 /// The last lines of the log behind `from`: what a node that failed to start had to say.
 std::string told_since(const std::string& log_file, std::streamoff from) {
@@ -115,7 +120,7 @@ std::optional<int> lock_holder(const std::string& file) {
   if (fd < 0) return std::nullopt;
   bool held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
   const int pid = held ? pid_in(file) : 0;
-  if (held && pid > 0 && is_dying(pid)) {
+  if (held && pid > 0 && is_or_gets_dying(pid)) {
     await_end(pid, dying_patience);
     held = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
   }
