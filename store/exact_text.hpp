@@ -11,16 +11,20 @@
 #include <initializer_list>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace troupe::store {
 
 class exact_text {
 public:
   exact_text() = default;
-  exact_text(exact_text&&) = default;
-  exact_text& operator=(exact_text&&) = default;
+  exact_text(exact_text&& o) noexcept : data_(std::move(o.data_)), size_(std::exchange(o.size_, 0)) {}
   exact_text(const exact_text& o) : exact_text({o.text()}) {}
-  exact_text& operator=(const exact_text& o) { return *this = exact_text(o); }
+  exact_text& operator=(exact_text o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+    return *this;
+  }
   template <std::convertible_to<std::string_view> Text>
   exact_text(const Text& text) : exact_text({std::string_view(text)}) {}
   /// All of them, one behind the other.
@@ -34,9 +38,10 @@ public:
       to = std::copy(p.begin(), p.end(), to);
   }
 
-  std::string_view text() const noexcept { return {data_.get(), size_}; }
+  std::string_view text() const noexcept { return {data(), size_}; }
   operator std::string_view() const noexcept { return text(); }
-  const char* data() const noexcept { return data_.get(); }
+  /// Never null, as of a string.
+  const char* data() const noexcept { return size_ != 0 ? data_.get() : ""; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   friend bool operator==(const exact_text& a, std::string_view b) { return a.text() == b; }
