@@ -323,6 +323,8 @@ void raft_core::handle(const message& m, const append_request& r) {
   if (r.prev.index < log_.commit()) {
     if (r.tells) return;
     send(m.from, append_reply{true, log_.commit(), {}});
+    // Its guess begins at what is durable here, which may stay behind for long: what is committed it need not send.
+    if (disk_refuses_) send(m.from, append_reply{true, log_.commit(), {}, false, true});
     return;
   }
   if (!log_.holds(r.prev) && !(mutated(mutation::append_unchecked) && r.prev.index <= log_.last().index)) {

@@ -163,3 +163,15 @@ TEST_CASE("term and vote go beside a refused write, as often as its disk is aske
   const auto repeated = ask(2);
   CHECK(repeated.send.size() == 1);
 }
+
+TEST_CASE("a leader that begins again at what is durable hears how far a member whose disk refuses has come") {
+  follower f;
+  REQUIRE(f.append(0, 0, 1, 0).persist.has_value());
+  f.core.step(persist_failed{}, f.now);
+  f.append(1, 1, 4, 5);
+  REQUIRE(f.core.log().applied() == log_index{5});
+  const auto again = f.append(0, 0, 2, 5); // an append was lost on the way: it knows of nothing durable
+  CHECK_FALSE(confirms(again.send, 5));
+  REQUIRE(held(again) != nullptr);
+  CHECK(held(again)->match == log_index{5});
+}
